@@ -1,0 +1,93 @@
+//! The CEL environment in which Kubernetes evaluates device selectors.
+//!
+//! Contract used by the rest of the host (bodies to be written).
+
+use k8s_openapi::api::resource::v1::Device;
+
+/// Which declarations and checks a selector is compiled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// Gate `DRAConsumableCapacity`: `device.allowMultipleAllocations` exists in new expressions.
+    pub consumable_capacity: bool,
+    /// Gate `DRAListTypeAttributes`: attribute values are `dyn` instead of `any`.
+    pub list_type_attributes: bool,
+    /// Whose rules: the scheduler's or those of API validation.
+    pub environment: Environment,
+}
+
+/// The two environments of `k8s.io/apiserver/pkg/cel/environment`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Environment {
+    /// What the scheduler evaluates: newest everything, no static cost limit.
+    Stored,
+    /// What the API server admits: gates apply, and the static cost estimate is held to the limit.
+    New,
+}
+
+/// A compiled selector; cheap to share, evaluated without locks.
+#[derive(Debug)]
+pub struct Selector {
+    _private: (),
+}
+
+/// The answer of one evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// Whether the device satisfies the selector.
+    pub matches: bool,
+    /// What the evaluation cost, in upstream's units.
+    pub cost: u64,
+}
+
+/// What kind of error it is: names as in the oracle's `errorKind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// Not CEL.
+    Syntax,
+    /// Types do not fit.
+    Type,
+    /// A name that is not declared.
+    Undeclared,
+    /// A map has no such key.
+    NoSuchKey,
+    /// Integer or other arithmetic overflow.
+    Overflow,
+    /// Division or modulus by zero.
+    DivideByZero,
+    /// An argument out of its function's domain.
+    InvalidArgument,
+    /// The cost limit was exceeded.
+    CostExceeded,
+    /// The result is not a bool.
+    NotBool,
+    /// Anything else.
+    Other,
+}
+
+/// Why a selector did not compile or could not be evaluated.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct CelError {
+    /// The kind.
+    pub kind: ErrorKind,
+    /// Upstream-like text, with the position and a hint where there is one.
+    pub message: String,
+    /// What the expression had cost when it failed (0 for compile errors).
+    pub cost: u64,
+}
+
+impl Selector {
+    /// Parses, type-checks and plans `expression`.
+    pub fn compile(_expression: &str, _options: Options) -> Result<Self, CelError> {
+        todo!()
+    }
+    /// The static estimate of the worst case, in upstream's units (`estimatedMaxCost`).
+    pub fn max_cost(&self) -> u64 {
+        todo!()
+    }
+    /// Evaluates the selector for a device published by `driver`. Reads the device lazily:
+    /// nothing is built that the expression does not look at.
+    pub fn matches(&self, _driver: &str, _device: &Device) -> Result<Match, CelError> {
+        todo!()
+    }
+}
