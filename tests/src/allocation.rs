@@ -13,10 +13,13 @@ use supercargo_host::allocator::{
 use supercargo_host::quantity::Quantity;
 
 use crate::case::CaseError;
-use crate::difference::{differences, normal_results};
+use crate::difference::{differences, normal_results, shortened};
 
 /// Far beyond what any recorded problem takes: a search that needs more is a finding.
-pub const BUDGET: Budget = Budget { steps: 5_000_000, deadline: None };
+pub const BUDGET: Budget = Budget {
+    steps: 5_000_000,
+    deadline: None,
+};
 
 /// One line of a file of allocation problems.
 #[derive(Debug, Deserialize)]
@@ -72,8 +75,8 @@ impl Problem {
             _ => {}
         }
         match (problem.sweep, &problem.expected, &problem.expected_fit) {
-            (true, _, None) => return Err(CaseError::Answer("expectedFit")),
-            (false, None, _) => return Err(CaseError::Answer("expected")),
+            (true, _, None) => Err(CaseError::Answer("expectedFit")),
+            (false, None, _) => Err(CaseError::Answer("expected")),
             _ => Ok(problem),
         }
     }
@@ -95,7 +98,9 @@ impl Problem {
                 "DRAPrioritizedList" => &mut features.prioritized_list,
                 "DRAPartitionableDevices" => &mut features.partitionable_devices,
                 "DRADeviceTaints" => &mut features.device_taints,
-                "DRADeviceBindingConditions+DRAResourceClaimDeviceStatus" => &mut features.device_binding,
+                "DRADeviceBindingConditions+DRAResourceClaimDeviceStatus" => {
+                    &mut features.device_binding
+                }
                 "DRAConsumableCapacity" => &mut features.consumable_capacity,
                 "DRAListTypeAttributes" => &mut features.list_type_attributes,
                 other => return Err(CaseError::Feature(other.to_owned())),
@@ -114,7 +119,9 @@ impl Problem {
         for id in self.allocated_shared_device_ids.iter().flatten() {
             let shared = || CaseError::SharedDevice(id.clone());
             let (device, share) = id.rsplit_once('/').ok_or_else(shared)?;
-            state.shared.insert((device_id(device).map_err(|_| shared())?, share.into()));
+            state
+                .shared
+                .insert((device_id(device).map_err(|_| shared())?, share.into()));
         }
         for (device, capacities) in self.aggregated_capacity.iter().flatten() {
             let consumed = state.capacity.entry(device_id(device)?).or_default();
@@ -164,7 +171,8 @@ impl Problem {
         let state = self.state().map_err(|error| error.to_string())?;
         let allocator = Allocator::new(features, self.slices(), self.classes());
         let claims = self.claims();
-        let allocate = |node: &Node| allocator.allocate(&state, node, &claims, &Guidance::default(), BUDGET);
+        let allocate =
+            |node: &Node| allocator.allocate(&state, node, &claims, &Guidance::default(), BUDGET);
         match (&self.expected_fit, &self.expected, self.nodes()) {
             (Some(want), _, nodes) if self.sweep => check_sweep(want, nodes, allocate),
             (_, Some(want), [node]) => self.check_answer(want, &allocate(node)),
@@ -172,10 +180,18 @@ impl Problem {
         }
     }
 
-    fn check_answer(&self, want: &Expected, got: &Result<Option<Allocation>, AllocateError>) -> Result<(), String> {
+    fn check_answer(
+        &self,
+        want: &Expected,
+        got: &Result<Option<Allocation>, AllocateError>,
+    ) -> Result<(), String> {
         match (&want.error, got) {
             (Some(text), Err(AllocateError::Fatal(_) | AllocateError::NodeLocal(_))) => {
-                let error = got.as_ref().err().map(ToString::to_string).unwrap_or_default();
+                let error = got
+                    .as_ref()
+                    .err()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 let part = self.expect.error_substring.as_deref().unwrap_or(text);
                 if !error.contains(part) {
                     return Err(format!("want an error with {part:?}\ngot error {error:?}"));
@@ -190,16 +206,23 @@ impl Problem {
                 Ok(())
             }
             (Some(text), got) => Err(format!("want error {text:?}\ngot {}", outline(got))),
-            (None, Err(_)) => Err(format!("want {}\ngot {}", outline_recorded(&want.results), outline(got))),
+            (None, Err(_)) => Err(format!(
+                "want {}\ngot {}",
+                outline_recorded(&want.results),
+                outline(got)
+            )),
             (None, Ok(allocation)) => {
                 let got_results = match allocation {
                     None => Value::Null,
-                    Some(allocation) => {
-                        serde_json::to_value(&allocation.results).map_err(|error| error.to_string())?
-                    }
+                    Some(allocation) => serde_json::to_value(&allocation.results)
+                        .map_err(|error| error.to_string())?,
                 };
                 if want.results.is_null() != got_results.is_null() {
-                    return Err(format!("want {}\ngot {}", outline_recorded(&want.results), outline(got)));
+                    return Err(format!(
+                        "want {}\ngot {}",
+                        outline_recorded(&want.results),
+                        outline(got)
+                    ));
                 }
                 let ordered = self.expect.result_order_significant;
                 let wrong = differences(
@@ -207,7 +230,11 @@ impl Problem {
                     &normal_results(&want.results, ordered),
                     &normal_results(&got_results, ordered),
                 );
-                if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+                if wrong.is_empty() {
+                    Ok(())
+                } else {
+                    Err(wrong.join("\n"))
+                }
             }
         }
     }
@@ -217,11 +244,19 @@ impl Problem {
     pub fn inputs(&self) -> String {
         let mut text = String::new();
         let gates = self.features.join(" +");
-        let _ = writeln!(text, "gates: {}{gates}", if gates.is_empty() { "none" } else { "+" });
+        let _ = writeln!(
+            text,
+            "gates: {}{gates}",
+            if gates.is_empty() { "none" } else { "+" }
+        );
         match self.nodes() {
             [node] => {
                 let labels = serde_json::to_string(&node.metadata.labels).unwrap_or_default();
-                let _ = writeln!(text, "node {} {labels}", node.metadata.name.as_deref().unwrap_or_default());
+                let _ = writeln!(
+                    text,
+                    "node {} {labels}",
+                    node.metadata.name.as_deref().unwrap_or_default()
+                );
             }
             nodes => {
                 let _ = writeln!(text, "{} nodes", nodes.len());
@@ -235,7 +270,8 @@ impl Problem {
         }
         for claim in self.claims() {
             let name = claim.metadata.name.as_deref().unwrap_or_default();
-            let spec = serde_json::to_string(&claim.spec.devices).unwrap_or_default();
+            let spec = serde_json::to_string(&claim.spec.as_ref().map(|spec| &spec.devices))
+                .unwrap_or_default();
             let _ = writeln!(text, "claim {name}: {}", shortened(&spec, 1500));
         }
         let in_use: Vec<&str> = (self.allocated_devices.iter().flatten())
@@ -267,7 +303,11 @@ fn check_sweep(
     }
     let want = Value::Array(want.iter().cloned().map(Value::from).collect());
     let wrong = differences("nodes that fit", &want, &Value::Array(fit));
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
 }
 
 /// Parses `driver/pool/device`; a pool's name may itself contain slashes.
@@ -275,13 +315,19 @@ fn device_id(id: &str) -> Result<DeviceId, CaseError> {
     let wrong = || CaseError::Device(id.to_owned());
     let (driver, rest) = id.split_once('/').ok_or_else(wrong)?;
     let (pool, device) = rest.rsplit_once('/').ok_or_else(wrong)?;
-    Ok(DeviceId { driver: driver.into(), pool: pool.into(), device: device.into() })
+    Ok(DeviceId {
+        driver: driver.into(),
+        pool: pool.into(),
+        device: device.into(),
+    })
 }
 
 fn outline(got: &Result<Option<Allocation>, AllocateError>) -> String {
     match got {
-        Ok(Some(allocation)) => serde_json::to_value(&allocation.results)
-            .map_or_else(|error| error.to_string(), |results| outline_recorded(&results)),
+        Ok(Some(allocation)) => serde_json::to_value(&allocation.results).map_or_else(
+            |error| error.to_string(),
+            |results| outline_recorded(&results),
+        ),
         Ok(None) => "no fit".to_owned(),
         Err(AllocateError::NodeLocal(text)) => format!("node-local error {text:?}"),
         Err(error) => format!("error {:?}", error.to_string()),
@@ -290,12 +336,20 @@ fn outline(got: &Result<Option<Allocation>, AllocateError>) -> String {
 
 /// Which devices each request got.
 fn outline_recorded(results: &Value) -> String {
-    let Some(results) = results.as_array() else { return "no fit".to_owned() };
+    let Some(results) = results.as_array() else {
+        return "no fit".to_owned();
+    };
     let claims = results.iter().enumerate().map(|(i, result)| {
         let devices = result.pointer("/devices/results").and_then(Value::as_array);
         let devices = devices.into_iter().flatten().map(|device| {
             let field = |name: &str| device.get(name).and_then(Value::as_str).unwrap_or_default();
-            format!("{}={}/{}/{}", field("request"), field("driver"), field("pool"), field("device"))
+            format!(
+                "{}={}/{}/{}",
+                field("request"),
+                field("driver"),
+                field("pool"),
+                field("device")
+            )
         });
         format!("#{i}[{}]", devices.collect::<Vec<_>>().join(" "))
     });
@@ -324,17 +378,20 @@ fn slice_outline(slice: &ResourceSlice) -> String {
     if spec.per_device_node_selection == Some(true) {
         text += ", nodes per device";
     }
-    let devices: Vec<&str> = spec.devices.iter().flatten().map(|device| device.name.as_str()).collect();
-    let _ = write!(text, ": {} devices {}", devices.len(), shortened(&devices.join(" "), 200));
+    let devices: Vec<&str> = spec
+        .devices
+        .iter()
+        .flatten()
+        .map(|device| device.name.as_str())
+        .collect();
+    let _ = write!(
+        text,
+        ": {} devices {}",
+        devices.len(),
+        shortened(&devices.join(" "), 200)
+    );
     if let Some(counters) = &spec.shared_counters {
         let _ = write!(text, "; {} counter sets", counters.len());
     }
     text
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

@@ -8,7 +8,9 @@ pub fn billionths(text: &str) -> Option<i128> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(digits.len());
     let (number, suffix) = digits.split_at_checked(end)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() {
@@ -16,9 +18,17 @@ pub fn billionths(text: &str) -> Option<i128> {
     }
     let (factor, mut exponent) = suffix_of(suffix)?;
     let significant = format!("{whole}{}", fraction.trim_end_matches('0'));
-    let mut value: i128 = significant.trim_start_matches('0').parse().or_else(|error| {
-        if significant.chars().all(|c| c == '0') { Ok(0) } else { Err(error) }
-    }).ok()?;
+    let mut value: i128 = significant
+        .trim_start_matches('0')
+        .parse()
+        .or_else(|error| {
+            if significant.chars().all(|c| c == '0') {
+                Ok(0)
+            } else {
+                Err(error)
+            }
+        })
+        .ok()?;
     exponent += 9 - i32::try_from(fraction.trim_end_matches('0').len()).ok()?;
     value = value.checked_mul(factor)?;
     while exponent > 0 && value != 0 {
@@ -81,7 +91,16 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_or_too_fine_is_none() {
-        for text in ["", "-", "Gi", "1x", "1 Gi", "0.1n", "1e", "99999999999999999999999999999999999999999999"] {
+        for text in [
+            "",
+            "-",
+            "Gi",
+            "1x",
+            "1 Gi",
+            "0.1n",
+            "1e",
+            "99999999999999999999999999999999999999999999",
+        ] {
             assert_eq!(billionths(text), None, "{text:?}");
         }
     }

@@ -17,7 +17,10 @@ const MOST_SHOWN: usize = 6;
 pub fn normal_results(results: &Value, ordered: bool) -> Value {
     let mut results = prune(results);
     for result in results.as_array_mut().into_iter().flatten() {
-        if let Some(devices) = result.pointer_mut("/devices/results").and_then(Value::as_array_mut) {
+        if let Some(devices) = result
+            .pointer_mut("/devices/results")
+            .and_then(Value::as_array_mut)
+        {
             for device in devices.iter_mut().filter_map(Value::as_object_mut) {
                 normal_device(device);
             }
@@ -44,7 +47,9 @@ fn normal_device(device: &mut Map<String, Value>) {
     if let Some(share) = device.get_mut("shareID") {
         *share = Value::from("(any)");
     }
-    let consumed = device.get_mut("consumedCapacity").and_then(Value::as_object_mut);
+    let consumed = device
+        .get_mut("consumedCapacity")
+        .and_then(Value::as_object_mut);
     for quantity in consumed.into_iter().flat_map(Map::values_mut) {
         if let Some(amount) = quantity.as_str().and_then(billionths) {
             *quantity = Value::from(format!("{amount}n"));
@@ -98,7 +103,12 @@ fn compare(path: &str, want: Option<&Value>, got: Option<&Value>, found: &mut Ve
         (Some(Value::Object(want)), Some(Value::Object(got))) => {
             let added = got.keys().filter(|name| !want.contains_key(*name));
             for name in want.keys().chain(added) {
-                compare(&format!("{path}.{name}"), want.get(name), got.get(name), found);
+                compare(
+                    &format!("{path}.{name}"),
+                    want.get(name),
+                    got.get(name),
+                    found,
+                );
             }
         }
         (Some(Value::Array(want)), Some(Value::Array(got))) => {
@@ -107,10 +117,23 @@ fn compare(path: &str, want: Option<&Value>, got: Option<&Value>, found: &mut Ve
             }
         }
         (want, got) if want != got => {
-            let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+            let show = |value: Option<&Value>| {
+                value.map_or("nothing".to_owned(), |value| {
+                    shortened(&value.to_string(), 1500)
+                })
+            };
             found.push(format!("{path}: want {}, got {}", show(want), show(got)));
         }
         _ => {}
+    }
+}
+
+/// The first `most` characters of a text.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -144,7 +167,8 @@ mod tests {
     #[test]
     fn null_and_empty_are_absent_except_in_opaque_parameters() {
         let terse = json!([{"devices": {"results": [{"device": "a"}]}}]);
-        let wordy = json!([{"devices": {"results": [{"device": "a", "tolerations": null}], "config": []}}]);
+        let wordy =
+            json!([{"devices": {"results": [{"device": "a", "tolerations": null}], "config": []}}]);
         assert_eq!(normal_results(&terse, true), normal_results(&wordy, true));
         let opaque = |parameters: Value| json!([{"devices": {"config": [{"opaque": {"parameters": parameters}}]}}]);
         assert_ne!(
@@ -155,17 +179,25 @@ mod tests {
 
     #[test]
     fn quantities_are_equal_by_value() {
-        let consumed = |text: &str| result(json!([{"device": "a", "consumedCapacity": {"memory": text}}]));
-        assert_eq!(normal_results(&consumed("1Gi"), true), normal_results(&consumed("1024Mi"), true));
-        assert_ne!(normal_results(&consumed("1Gi"), true), normal_results(&consumed("1G"), true));
+        let consumed =
+            |text: &str| result(json!([{"device": "a", "consumedCapacity": {"memory": text}}]));
+        assert_eq!(
+            normal_results(&consumed("1Gi"), true),
+            normal_results(&consumed("1024Mi"), true)
+        );
+        assert_ne!(
+            normal_results(&consumed("1Gi"), true),
+            normal_results(&consumed("1G"), true)
+        );
     }
 
     #[test]
     fn selector_terms_are_a_set() {
-        let selector = |a: &str, b: &str| {
-            json!([{"nodeSelector": {"nodeSelectorTerms": [{"matchExpressions": [{"key": a}, {"key": b}]}]}}])
-        };
-        assert_eq!(normal_results(&selector("x", "y"), true), normal_results(&selector("y", "x"), true));
+        let selector = |a: &str, b: &str| json!([{"nodeSelector": {"nodeSelectorTerms": [{"matchExpressions": [{"key": a}, {"key": b}]}]}}]);
+        assert_eq!(
+            normal_results(&selector("x", "y"), true),
+            normal_results(&selector("y", "x"), true)
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use supercargo_host::cel::{CelError, Environment, ErrorKind, Options, Selector};
 
 use crate::case::CaseError;
+use crate::difference::shortened;
 
 /// One line of a file of selectors.
 #[derive(Debug, Deserialize)]
@@ -109,7 +110,9 @@ impl SelectorCase {
             }
             (Ok(_), Some(text)) => {
                 let kind = want.error_kind.as_deref().unwrap_or("any");
-                return Err(format!("want a compile error ({kind}): {text}\ngot a compiled selector"));
+                return Err(format!(
+                    "want a compile error ({kind}): {text}\ngot a compiled selector"
+                ));
             }
             (Ok(selector), None) => selector,
         };
@@ -122,10 +125,16 @@ impl SelectorCase {
             }
             (Err(error), None) => {
                 let matches = want.matches.unwrap_or_default();
-                return Err(format!("want match {matches}, got {:?}: {error}", error.kind));
+                return Err(format!(
+                    "want match {matches}, got {:?}: {error}",
+                    error.kind
+                ));
             }
             (Ok(got), Some(text)) => {
-                return Err(format!("want an evaluation error: {text}\ngot match {}", got.matches));
+                return Err(format!(
+                    "want an evaluation error: {text}\ngot match {}",
+                    got.matches
+                ));
             }
             (Ok(got), None) => {
                 if let Some(matches) = want.matches
@@ -144,9 +153,16 @@ impl SelectorCase {
         if let Some(want) = want.estimated_max_cost
             && want != selector.max_cost()
         {
-            wrong.push(format!("estimatedMaxCost: want {want}, got {}", selector.max_cost()));
+            wrong.push(format!(
+                "estimatedMaxCost: want {want}, got {}",
+                selector.max_cost()
+            ));
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("\n"))
+        }
     }
 
     /// Texts differ between engines; kinds must not. Cases recorded without a kind take any.
@@ -167,7 +183,11 @@ impl SelectorCase {
             (self.consumable_capacity, " +DRAConsumableCapacity"),
             (self.list_type_attributes, " +DRAListTypeAttributes"),
         ];
-        let gates: String = gates.iter().filter(|(on, _)| *on).map(|(_, gate)| *gate).collect();
+        let gates: String = gates
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, gate)| *gate)
+            .collect();
         let values = |value: serde_json::Result<String>| value.unwrap_or_default();
         let mut device = format!("driver {}", self.device.driver);
         if let Some(shared) = self.device.allow_multiple_allocations {
@@ -179,7 +199,11 @@ impl SelectorCase {
         if let Some(capacity) = &self.device.capacity {
             device += &format!(", capacity {}", values(serde_json::to_string(capacity)));
         }
-        format!("{}{gates}: {}\n{device}", self.env_type, self.expression)
+        format!(
+            "{}{gates}: {}\n{device}",
+            self.env_type,
+            shortened(&self.expression, 1500)
+        )
     }
 }
 

@@ -23,7 +23,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { filter: None, limit_failures: usize::MAX }
+        Self {
+            filter: None,
+            limit_failures: usize::MAX,
+        }
     }
 }
 
@@ -75,11 +78,17 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
             found.push(path.clone());
             continue;
         }
-        let read = |error| SuiteError::Read { path: path.clone(), error };
+        let read = |error| SuiteError::Read {
+            path: path.clone(),
+            error,
+        };
         let mut inside = Vec::new();
         for entry in fs::read_dir(path).map_err(read)? {
             let file = entry.map_err(read)?.path();
-            if file.extension().is_some_and(|extension| extension == "jsonl") {
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "jsonl")
+            {
                 inside.push(file);
             }
         }
@@ -95,23 +104,39 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
 /// Reads the cases of one file.
 pub fn read(path: &Path) -> Result<Vec<Case>, SuiteError> {
     let text = read_text(path)?;
-    lines(&text).map(|(line, text)| parse(path, line, text)).collect()
+    lines(&text)
+        .map(|(line, text)| parse(path, line, text))
+        .collect()
 }
 
 fn read_text(path: &Path) -> Result<String, SuiteError> {
-    fs::read_to_string(path).map_err(|error| SuiteError::Read { path: path.to_owned(), error })
+    fs::read_to_string(path).map_err(|error| SuiteError::Read {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.trim().is_empty())
+    text.lines()
+        .enumerate()
+        .map(|(i, line)| (i + 1, line))
+        .filter(|(_, line)| !line.trim().is_empty())
 }
 
 fn parse(path: &Path, line: usize, text: &str) -> Result<Case, SuiteError> {
-    Case::parse(text).map_err(|error| SuiteError::Line { path: path.to_owned(), line, error })
+    Case::parse(text).map_err(|error| SuiteError::Line {
+        path: path.to_owned(),
+        line,
+        error,
+    })
 }
 
 /// Runs every case of the files on all cores and writes a report of the failing ones, in order.
-pub fn check(files: &[PathBuf], options: &Options, out: &mut dyn io::Write) -> Result<Tally, SuiteError> {
+pub fn check(
+    files: &[PathBuf],
+    options: &Options,
+    out: &mut dyn io::Write,
+) -> Result<Tally, SuiteError> {
     let mut tally = Tally::default();
     for path in files {
         let text = read_text(path)?;
@@ -134,7 +159,8 @@ pub fn check(files: &[PathBuf], options: &Options, out: &mut dyn io::Write) -> R
     if unseen > 0 {
         writeln!(out, "... and {unseen} failures more").map_err(SuiteError::Report)?;
     }
-    writeln!(out, "{} passed, {} failed", tally.passed, tally.failed).map_err(SuiteError::Report)?;
+    writeln!(out, "{} passed, {} failed", tally.passed, tally.failed)
+        .map_err(SuiteError::Report)?;
     Ok(tally)
 }
 
@@ -142,11 +168,17 @@ pub fn check(files: &[PathBuf], options: &Options, out: &mut dyn io::Write) -> R
 type Outcome = (usize, Result<Option<String>, SuiteError>);
 
 fn outcomes(path: &Path, lines: &[(usize, &str)], options: &Options) -> Vec<Outcome> {
-    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(lines.len())));
+    let (next, outcomes) = (
+        AtomicUsize::new(0),
+        Mutex::new(Vec::with_capacity(lines.len())),
+    );
     let work = || {
         while let Some((line, text)) = lines.get(next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = parse(path, *line, text).map(|case| {
-                let wanted = options.filter.as_ref().is_none_or(|filter| case.name().contains(filter.as_str()));
+                let wanted = options
+                    .filter
+                    .as_ref()
+                    .is_none_or(|filter| case.name().contains(filter.as_str()));
                 wanted.then(|| failure(path, *line, &case))
             });
             if let Some(outcome) = outcome.transpose() {
@@ -158,11 +190,16 @@ fn outcomes(path: &Path, lines: &[(usize, &str)], options: &Options) -> Vec<Outc
     // Spawned threads have the 2 MiB stack that servers give their workers, so a recursion that
     // would bring a server down is found here.
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(lines.len()) {
+        for _ in 0..thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(lines.len())
+        {
             scope.spawn(work);
         }
     });
-    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failure(path: &Path, line: usize, case: &Case) -> Option<String> {
@@ -212,7 +249,10 @@ pub fn contained<T>(f: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
 }
 
 fn message(payload: &(dyn Any + Send)) -> &str {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
         (Some(text), _) => text,
         (_, Some(text)) => text,
         _ => "something that is no text",

@@ -78,10 +78,17 @@ fn time_selector(case: &SelectorCase, time: Duration) -> Timing {
     let op = match case.compile() {
         Ok(selector) => measure_batches(
             time / 2,
-            || (0..BATCH).map(|i| case.device(format!("device-{i}"))).collect::<Vec<_>>(),
+            || {
+                (0..BATCH)
+                    .map(|i| case.device(format!("device-{i}")))
+                    .collect::<Vec<_>>()
+            },
             |device| black_box(selector.matches(case.driver(), device).ok()).is_some(),
         ),
-        Err(_) => Measured { ns: 0, iterations: 0 },
+        Err(_) => Measured {
+            ns: 0,
+            iterations: 0,
+        },
     };
     Timing {
         name: case.name.clone(),
@@ -107,7 +114,11 @@ pub fn measure<T>(time: Duration, mut op: impl FnMut() -> T) -> Measured {
             if spent >= part {
                 return (spent, operations);
             }
-            stretch = if spent * 20 < part { stretch * 2 } else { stretch };
+            stretch = if spent * 20 < part {
+                stretch * 2
+            } else {
+                stretch
+            };
         }
     })
 }
@@ -147,5 +158,8 @@ fn parts(time: Duration, mut measure: impl FnMut(Duration) -> (Duration, u64)) -
         })
         .collect();
     times.sort_unstable();
-    Measured { ns: times.get(times.len() / 2).copied().unwrap_or_default(), iterations }
+    Measured {
+        ns: times.get(times.len() / 2).copied().unwrap_or_default(),
+        iterations,
+    }
 }

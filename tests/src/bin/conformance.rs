@@ -84,7 +84,10 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: Check) -> Result<bool, SuiteError> {
-    let options = suite::Options { filter: arguments.filter, limit_failures: arguments.limit_failures };
+    let options = suite::Options {
+        filter: arguments.filter,
+        limit_failures: arguments.limit_failures,
+    };
     let files = suite::files(&arguments.paths)?;
     let mut out = io::stdout().lock();
     let tally = suite::check(&files, &options, &mut out)?;
@@ -95,21 +98,32 @@ fn time(arguments: &Time) -> Result<bool, SuiteError> {
     let seconds = Duration::try_from_secs_f64(arguments.seconds).unwrap_or(Duration::from_secs(2));
     let mut all_right = true;
     for case in suite::read(&arguments.file)? {
-        if arguments.filter.as_ref().is_some_and(|filter| !case.name().contains(filter.as_str())) {
+        if arguments
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !case.name().contains(filter.as_str()))
+        {
             continue;
         }
         let timing = suite::contained(std::panic::AssertUnwindSafe(|| {
             case.check()?;
             timing::time(&case, seconds)
         }));
-        match timing.map_err(|panic| format!("panicked: {panic}")).flatten() {
+        match timing
+            .map_err(|panic| format!("panicked: {panic}"))
+            .flatten()
+        {
             Ok(timing) => {
-                let line = serde_json::to_string(&timing).map_err(|error| SuiteError::Report(error.into()))?;
+                let line = serde_json::to_string(&timing)
+                    .map_err(|error| SuiteError::Report(error.into()))?;
                 writeln!(io::stdout(), "{line}").map_err(SuiteError::Report)?;
             }
             Err(difference) => {
                 all_right = false;
-                eprintln!("{}: not timed, its answer is wrong\n  {difference}", case.name());
+                eprintln!(
+                    "{}: not timed, its answer is wrong\n  {difference}",
+                    case.name()
+                );
             }
         }
     }
