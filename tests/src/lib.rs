@@ -9,6 +9,7 @@ pub mod allocation;
 pub mod amount;
 pub mod case;
 pub mod difference;
+pub mod oracle;
 pub mod selector;
 pub mod suite;
 pub mod timing;
