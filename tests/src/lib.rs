@@ -13,3 +13,4 @@ pub mod oracle;
 pub mod selector;
 pub mod suite;
 pub mod timing;
+pub mod verify;
