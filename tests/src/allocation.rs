@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
+use k8s_openapi::api::resource::v1::{AllocationResult, DeviceClass, ResourceClaim, ResourceSlice};
 use serde::Deserialize;
 use serde_json::Value;
 use supercargo_host::allocator::{
@@ -14,6 +14,7 @@ use supercargo_host::quantity::Quantity;
 
 use crate::case::CaseError;
 use crate::difference::{differences, normal_results, shortened};
+use crate::verify::{Situation, violations};
 
 /// Far beyond what any recorded problem takes: a search that needs more is a finding.
 pub const BUDGET: Budget = Budget {
@@ -237,6 +238,43 @@ impl Problem {
                 }
             }
         }
+    }
+
+    /// Whether upstream found an allocation.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.expected
+            .as_ref()
+            .is_some_and(|expected| !expected.results.is_null())
+    }
+
+    /// The rules that upstream's recorded allocation breaks: none, or the verifier is wrong.
+    pub fn violations_of_recorded(&self) -> Result<Vec<String>, CaseError> {
+        let (Some(Expected { results, .. }), [node]) = (&self.expected, self.nodes()) else {
+            return Ok(Vec::new());
+        };
+        let Some(mut results) = Option::<Vec<AllocationResult>>::deserialize(results)? else {
+            return Ok(Vec::new());
+        };
+        // Recorded share ids are all alike; real ones never are.
+        let devices = results
+            .iter_mut()
+            .filter_map(|result| result.devices.as_mut());
+        let shares = devices
+            .flat_map(|devices| devices.results.iter_mut().flatten())
+            .enumerate();
+        for (i, device) in shares.filter(|(_, device)| device.share_id.is_some()) {
+            device.share_id = Some(format!("share-{i}"));
+        }
+        let situation = Situation {
+            features: self.features()?,
+            slices: self.slices(),
+            classes: self.classes(),
+            state: &self.state()?,
+            node,
+            claims: &self.claims(),
+        };
+        Ok(violations(&situation, &results))
     }
 
     /// The inputs in a few lines.

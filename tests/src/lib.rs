@@ -14,3 +14,4 @@ pub mod selector;
 pub mod suite;
 pub mod timing;
 pub mod verify;
+pub mod world;

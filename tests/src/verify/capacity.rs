@@ -113,7 +113,13 @@ fn consumed(ask: &Ask<'_>, name: &str, capacity: &DeviceCapacity) -> Option<i128
             Some(step) => {
                 let (asked, min, step) = (whole(asked), whole(min), whole(billionths(&step.0)?));
                 let beyond = (asked - min).checked_rem_euclid(step)?;
-                Some((if beyond == 0 { asked } else { asked - beyond + step }) * ONE)
+                Some(
+                    (if beyond == 0 {
+                        asked
+                    } else {
+                        asked - beyond + step
+                    }) * ONE,
+                )
             }
         };
     }
