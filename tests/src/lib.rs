@@ -7,8 +7,11 @@
 
 pub mod allocation;
 pub mod amount;
+pub mod bench;
 pub mod case;
 pub mod difference;
+pub mod fleet;
+pub mod instructions;
 pub mod oracle;
 pub mod selector;
 pub mod suite;

@@ -70,6 +70,12 @@ impl Oracle {
         Ok(Self { program, folder })
     }
 
+    /// Where the program and its output are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `number` allocation problems with upstream's answers, drawn from `seed`.
     pub fn problems(&self, number: usize, seed: u64) -> Result<PathBuf, OracleError> {
         let (number, seed) = (number.to_string(), seed.to_string());

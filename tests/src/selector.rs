@@ -71,6 +71,12 @@ impl SelectorCase {
         })
     }
 
+    /// The selector.
+    #[must_use]
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
     /// The driver that publishes the device.
     #[must_use]
     pub fn driver(&self) -> &str {

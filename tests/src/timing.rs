@@ -6,11 +6,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::resource::v1::Device;
 use serde::Serialize;
 use supercargo_host::allocator::{Allocator, Guidance};
 
 use crate::allocation::{BUDGET, Problem};
 use crate::case::Case;
+use crate::instructions;
 use crate::selector::SelectorCase;
 
 const PARTS: u32 = 10;
@@ -29,6 +31,9 @@ pub struct Timing {
     pub ns_per_op_with_new: u64,
     /// How often `ns_per_op` was measured.
     pub iterations: u64,
+    /// Instructions an operation, where the machine counts them; for the bench's table.
+    #[serde(skip)]
+    pub instructions: Option<u64>,
 }
 
 /// Median time of an operation and how often it ran.
@@ -61,12 +66,14 @@ fn time_allocation(problem: &Problem, time: Duration) -> Result<Timing, String> 
     };
     let allocator = new();
     let op = measure(time / 2, || answer(&allocator));
+    let instructions = instructions::a_call(|| answer(&allocator));
     let with_new = measure(time / 2, || answer(&new()));
     Ok(Timing {
         name: problem.name.clone(),
         ns_per_op: op.ns,
         ns_per_op_with_new: with_new.ns,
         iterations: op.iterations,
+        instructions,
     })
 }
 
@@ -75,26 +82,32 @@ fn time_selector(case: &SelectorCase, time: Duration) -> Timing {
         // Measured with the device at hand: it is published, not made, where selectors run.
         black_box(case.compile().map(|selector| selector.max_cost()).ok())
     });
-    let op = match case.compile() {
-        Ok(selector) => measure_batches(
-            time / 2,
-            || {
+    let (op, instructions) = match case.compile() {
+        Ok(selector) => {
+            let answer = |device: &Device| selector.matches(case.driver(), device).ok();
+            let fresh = || {
                 (0..BATCH)
                     .map(|i| case.device(format!("device-{i}")))
-                    .collect::<Vec<_>>()
+                    .collect()
+            };
+            let device = case.device("device".to_owned());
+            let instructions = instructions::a_call(|| answer(&device));
+            (measure_batches(time / 2, fresh, answer), instructions)
+        }
+        Err(_) => (
+            Measured {
+                ns: 0,
+                iterations: 0,
             },
-            |device| black_box(selector.matches(case.driver(), device).ok()).is_some(),
+            None,
         ),
-        Err(_) => Measured {
-            ns: 0,
-            iterations: 0,
-        },
     };
     Timing {
         name: case.name.clone(),
         ns_per_op: op.ns,
         ns_per_op_with_new: op.ns + with_new.ns,
         iterations: op.iterations,
+        instructions,
     }
 }
 

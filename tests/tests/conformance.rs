@@ -53,7 +53,10 @@ fn recorded_selectors_are_upstreams() -> Tested {
 
 #[test]
 fn recorded_performance_problems_have_upstreams_answers() -> Tested {
-    assert_all_pass(&[recorded("performance.jsonl")])
+    assert_all_pass(&[
+        recorded("performance.jsonl"),
+        recorded("performance-selectors.jsonl"),
+    ])
 }
 
 #[test]
