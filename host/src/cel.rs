@@ -2,6 +2,13 @@
 //!
 //! Contract used by the rest of the host (bodies to be written).
 
+mod ast;
+mod expand;
+mod lex;
+mod literal;
+mod parse;
+mod source;
+
 use k8s_openapi::api::resource::v1::Device;
 
 /// Which declarations and checks a selector is compiled with.
