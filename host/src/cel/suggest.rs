@@ -1,7 +1,7 @@
 //! Suggestions for names that are not declared.
 
-/// "did you mean ...?" if one of the known names is close to `name`.
-pub(crate) fn did_you_mean<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+/// The known name that is closest to `name`, if one is close at all.
+pub(crate) fn closest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     // Names are short; what is longer than any of them is not worth comparing.
     if name.is_empty() || name.len() > 64 {
         return None;
