@@ -5,6 +5,7 @@
 mod ast;
 mod check;
 mod declarations;
+mod estimate;
 mod expand;
 mod lex;
 mod literal;
