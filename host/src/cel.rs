@@ -3,11 +3,16 @@
 //! Contract used by the rest of the host (bodies to be written).
 
 mod ast;
+mod check;
+mod declarations;
+mod estimate;
 mod expand;
 mod lex;
 mod literal;
 mod parse;
 mod source;
+mod suggest;
+mod types;
 
 use k8s_openapi::api::resource::v1::Device;
 

@@ -171,6 +171,12 @@ impl Ast {
         &self.node(id).kind
     }
 
+    /// Puts another node in the place of one; its children must be older nodes of this tree.
+    #[expect(clippy::indexing_slicing, reason = "ids come from this tree only")]
+    pub(crate) fn replace(&mut self, id: ExprId, kind: Kind) {
+        self.nodes[id.index()].kind = kind;
+    }
+
     /// Every node, children before parents.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (ExprId, &Node)> {
         self.nodes

@@ -38,7 +38,8 @@ pub(crate) fn expand(
         ("exists", Some(range), [i, v, predicate]) => {
             expansion.exists(range, &[*i, *v], *predicate)
         }
-        ("exists_one" | "existsOne", Some(range), [var, predicate]) => {
+        // With one variable it has only the old name: Kubernetes kept cel-go's first set of macros.
+        ("exists_one", Some(range), [var, predicate]) => {
             expansion.exists_one(range, &[*var], *predicate)
         }
         ("exists_one" | "existsOne", Some(range), [i, v, predicate]) => {
