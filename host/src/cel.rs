@@ -4,6 +4,7 @@
 
 mod ast;
 mod check;
+mod compile;
 mod declarations;
 mod estimate;
 mod expand;
@@ -13,6 +14,7 @@ mod parse;
 mod source;
 mod suggest;
 mod types;
+mod validate;
 
 use k8s_openapi::api::resource::v1::Device;
 
@@ -103,3 +105,6 @@ impl Selector {
         todo!()
     }
 }
+
+#[cfg(test)]
+mod measure_tests;

@@ -55,8 +55,8 @@ pub(crate) enum Kind {
         optional: Vec<u32>,
     },
     Map(Vec<Entry>),
-    /// A message literal, `Name{field: value}`. The environment has no type that can be built
-    /// so: the checker refuses every one.
+    /// A message literal, `Name{field: value}`. The checker passes only the type of `device`,
+    /// and that cannot be built either: evaluation fails with `unknown type`, as upstream's does.
     Struct {
         type_name: Box<str>,
         fields: Vec<Field>,

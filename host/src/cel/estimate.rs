@@ -12,20 +12,22 @@ use super::ast::{Comprehension, Entry, ExprId, Kind, Literal};
 use super::check::Checked;
 use super::types::Type;
 use calls::{Call, Charge, Operand, PER_CHARACTER, charge, regex_match};
-use place::{Place, Step};
+use place::{Cells, Path, Place, Step};
 use range::Range;
 
 const SELECT: Range = Range::fixed(1);
 const CALL: Range = Range::fixed(1);
 const NEW_LIST: Range = Range::fixed(10);
 const NEW_MAP: Range = Range::fixed(30);
+const NEW_MESSAGE: Range = Range::fixed(40);
 
 /// The most that evaluating the expression can cost.
 pub(crate) fn max_cost(checked: &Checked) -> u64 {
     let nodes = checked.ast.len();
     let mut estimator = Estimator {
         checked,
-        places: vec![None; nodes],
+        paths: vec![None; nodes],
+        cells: Cells::default(),
         sizes: vec![None; nodes],
         entries: vec![None; nodes],
         locals: Vec::new(),
@@ -55,7 +57,7 @@ impl Entries {
 #[derive(Debug, Clone, Copy)]
 struct Local<'c> {
     name: &'c str,
-    place: Option<Place>,
+    path: Option<Path>,
     size: Option<Range>,
     entries: Option<Entries>,
 }
@@ -63,9 +65,10 @@ struct Local<'c> {
 struct Estimator<'c> {
     checked: &'c Checked,
     /// By node: where it reads, how large it is, how large its elements are, as far as known.
-    places: Vec<Option<Place>>,
+    paths: Vec<Option<Path>>,
     sizes: Vec<Option<Range>>,
     entries: Vec<Option<Entries>>,
+    cells: Cells,
     /// Innermost last.
     locals: Vec<Local<'c>>,
 }
@@ -85,11 +88,11 @@ impl<'c> Estimator<'c> {
         match self.checked.ast.kind(id) {
             Kind::Literal(_) => Range::ZERO,
             Kind::Ident(name) => {
-                let place = match self.local(name) {
-                    Some(local) => local.place,
-                    None => (**name == *"device").then_some(Place::Device),
+                let path = match self.local(name) {
+                    Some(local) => local.path,
+                    None => (**name == *"device").then_some(Path::Fixed(Place::Device)),
                 };
-                set(&mut self.places, id, place);
+                set(&mut self.paths, id, path);
                 SELECT
             }
             Kind::Select {
@@ -98,15 +101,12 @@ impl<'c> Estimator<'c> {
             Kind::Select { operand, field, .. } => {
                 let mut sum = self.cost(*operand);
                 let operand_type = self.checked.type_of(*operand);
-                if matches!(
-                    operand_type,
-                    Type::Map(..) | Type::Object(_) | Type::Variable(_)
-                ) && !matches!(operand_type, Type::Object(object) if !object.is_message())
-                {
+                // Only fields of maps and of `device` can be selected; what is dynamic is free.
+                if matches!(operand_type, Type::Map(..) | Type::Object(_)) {
                     sum = sum.plus(SELECT);
                 }
-                let place = self.stepped(*operand, Step::Field(field));
-                set(&mut self.places, id, place);
+                let path = self.stepped(*operand, Step::Field(field));
+                set(&mut self.paths, id, path);
                 sum
             }
             Kind::Call {
@@ -116,7 +116,9 @@ impl<'c> Estimator<'c> {
             } => self.call(id, function, *target, args),
             Kind::List { elements, .. } => self.list(id, elements),
             Kind::Map(entries) => self.map(id, entries),
-            Kind::Struct { .. } => Range::ZERO,
+            Kind::Struct { fields, .. } => fields
+                .iter()
+                .fold(NEW_MESSAGE, |sum, field| sum.plus(self.cost(field.value))),
             Kind::Comprehension(comprehension) => {
                 if self.is_binding(comprehension) {
                     self.binding(id, comprehension)
@@ -139,15 +141,20 @@ impl<'c> Estimator<'c> {
         }
     }
 
-    fn place(&self, id: ExprId) -> Option<Place> {
+    fn path(&self, id: ExprId) -> Option<Path> {
         match self.named_local(id) {
-            Some(local) => local.place,
-            None => get(&self.places, id),
+            Some(local) => local.path,
+            None => get(&self.paths, id),
         }
     }
 
-    fn stepped(&self, id: ExprId, step: Step<'_>) -> Option<Place> {
-        self.place(id)?.step(step)
+    fn place(&self, id: ExprId) -> Option<Place> {
+        self.cells.place(self.path(id)?)
+    }
+
+    fn stepped(&mut self, id: ExprId, step: Step<'_>) -> Option<Path> {
+        let path = self.path(id)?;
+        self.cells.step(path, step)
     }
 
     fn size(&mut self, id: ExprId) -> Option<Range> {
@@ -231,8 +238,8 @@ impl<'c> Estimator<'c> {
             };
             if let ("index_list" | "index_map", [container, _]) = (overload, args) {
                 result_size = self.entries(*container).map(|entries| entries.value);
-                let place = self.stepped(*container, Step::Elements);
-                set(&mut self.places, id, place);
+                let path = self.stepped(*container, Step::Elements);
+                set(&mut self.paths, id, path);
             }
             if result_size.is_none() {
                 result_size = self.size(id);
@@ -438,7 +445,7 @@ impl<'c> Estimator<'c> {
         let init = comprehension.accu_init;
         let local = Local {
             name: &comprehension.accu_var,
-            place: self.place(init),
+            path: self.path(init),
             size: self.size(init),
             entries: self.entries(init),
         };
@@ -460,7 +467,7 @@ impl<'c> Estimator<'c> {
         };
         let local = Local {
             name,
-            place: self.stepped(range, step),
+            path: self.stepped(range, step),
             size,
             entries: None,
         };

@@ -215,7 +215,7 @@ fn kubernetes(call: Call<'_>) -> Option<Charge> {
                 .cost
                 .scaled(LONGEST_FORMAT_REGEX * PER_REGEX_CHARACTER),
         ),
-        ("_==_", _, [left, right]) => cost(object_equality(left.ty, right.ty)?),
+        ("_==_", _, [left, right]) => cost(object_equality(left.ty, right)?),
         _ => return None,
     })
 }
@@ -305,13 +305,18 @@ fn contains_address(call: Call<'_>, other: &Operand<'_>) -> Charge {
 }
 
 /// Equality of two values of one of Kubernetes' own types.
-fn object_equality(left: &Type, right: &Type) -> Option<Range> {
-    match (left, right) {
+fn object_equality(left: &Type, right: &Operand<'_>) -> Option<Range> {
+    match (left, right.ty) {
         (Type::Object(Object::Device), _) => None,
-        (Type::Object(left), Type::Object(right)) if left == right => Some(match left {
+        (Type::Object(left), Type::Object(other)) if left == other => Some(match left {
             Object::NamedFormat => Range {
                 min: 1,
                 max: LONGEST_FORMAT_NAME,
+            }
+            .scaled(PER_CHARACTER),
+            Object::Url => Range {
+                min: 1,
+                max: right.size.map_or(1, |size| size.max),
             }
             .scaled(PER_CHARACTER),
             _ => ONE,
