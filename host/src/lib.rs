@@ -10,4 +10,6 @@ pub mod cel;
 pub mod configuration;
 pub mod names;
 pub mod node_selector;
+pub mod placement;
+pub mod policy;
 pub mod quantity;

@@ -27,14 +27,13 @@ use crate::allocator::{
     RequestIndex,
 };
 use crate::configuration::{Configuration, Fallback, Rule};
-use crate::policy::PolicySlot;
+use crate::policy::Registry;
 use consult::Search;
 
 /// A policy and what the administrator said about it.
 #[derive(Debug)]
 struct Advisor {
     name: Arc<str>,
-    policy: Arc<PolicySlot>,
     on_no_proposal: Fallback,
     on_failure: Fallback,
 }
@@ -43,50 +42,31 @@ struct Advisor {
 #[derive(Debug)]
 pub struct Placement {
     allocator: Arc<Allocator>,
+    registry: Arc<Registry>,
     policies: Vec<Advisor>,
     /// With the position of each rule's policy.
     rules: Vec<(usize, Rule)>,
 }
 
-/// A policy of the configuration that was not given to [`Placement::new`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("policy {0:?} is configured but was not loaded")]
-pub struct NotLoaded(pub String);
-
 impl Placement {
-    /// No policies: the answers are upstream's.
+    /// The policies and rules of a configuration; `registry` serves each policy under its name
+    /// there. A policy that does not serve counts as one that fails.
     #[must_use]
-    pub fn first_fit(allocator: Arc<Allocator>) -> Self {
-        Self { allocator, policies: Vec::new(), rules: Vec::new() }
-    }
-
-    /// The policies and rules of a configuration; `loaded` holds each policy by its name there.
-    ///
-    /// # Errors
-    /// A configured policy is not in `loaded`.
     pub fn new(
         allocator: Arc<Allocator>,
         configuration: &Configuration,
-        loaded: &BTreeMap<String, Arc<PolicySlot>>,
-    ) -> Result<Self, NotLoaded> {
-        let mut policies = Vec::new();
-        for entry in &configuration.policies {
-            policies.push(Advisor {
-                name: entry.name.as_str().into(),
-                policy: loaded.get(&entry.name).cloned().ok_or(NotLoaded(entry.name.clone()))?,
-                on_no_proposal: entry.on_no_proposal,
-                on_failure: entry.on_failure,
-            });
-        }
-        let rules = configuration
-            .rules
-            .iter()
-            .filter_map(|rule| {
-                let policy = configuration.policies.iter().position(|p| p.name == rule.policy)?;
-                Some((policy, rule.clone()))
-            })
-            .collect();
-        Ok(Self { allocator, policies, rules })
+        registry: Arc<Registry>,
+    ) -> Self {
+        let policies = configuration.policies.iter().map(|entry| Advisor {
+            name: entry.name.as_str().into(),
+            on_no_proposal: entry.on_no_proposal,
+            on_failure: entry.on_failure,
+        });
+        let rules = configuration.rules.iter().filter_map(|rule| {
+            let policy = configuration.policies.iter().position(|p| p.name == rule.policy)?;
+            Some((policy, rule.clone()))
+        });
+        Self { allocator, registry, policies: policies.collect(), rules: rules.collect() }
     }
 
     /// What is allocated from.

@@ -51,13 +51,13 @@ impl Search<'_> {
         let answer = self.ask(group, &current)?;
         let proposals = match &answer {
             Answer::Proposals(proposals) => proposals.len(),
-            Answer::Refused(_) | Answer::Failed(_) => 0,
+            Answer::Refused(_) | Answer::Failed(_) | Answer::NotServing => 0,
         };
         let Some(advisor) = self.placement.policies.get(group.policy) else {
             return Ok(Some(current));
         };
         let fallback = match answer {
-            Answer::Failed(_) => advisor.on_failure,
+            Answer::Failed(_) | Answer::NotServing => advisor.on_failure,
             Answer::Proposals(_) | Answer::Refused(_) => advisor.on_no_proposal,
         };
         self.trace.push(Consultation {
@@ -122,9 +122,11 @@ impl Search<'_> {
             group,
             taken: &taken,
         };
-        let policy = advisor.policy.current();
-        let (situation, devices) = lower::situation(&question, &policy.description().interests);
-        Ok(match policy.select(&situation) {
+        let Some(policy) = self.placement.registry.get(&advisor.name) else {
+            return Ok(Answer::NotServing);
+        };
+        let (situation, devices) = lower::situation(&question, &policy.description().interests)?;
+        Ok(match policy.select(&situation, self.budget.deadline) {
             Ok(proposals) => Answer::Proposals(
                 proposals.iter().map(|proposal| weigh(proposal, group, &devices)).collect(),
             ),
@@ -156,7 +158,7 @@ impl Search<'_> {
         let mut wanted = guidance.clone();
         let proposal = self.trace.get(depth).and_then(|asked| match &asked.answer {
             Answer::Proposals(proposals) => proposals.get(position),
-            Answer::Refused(_) | Answer::Failed(_) => None,
+            Answer::Refused(_) | Answer::Failed(_) | Answer::NotServing => None,
         });
         for (request, devices) in proposal.into_iter().flat_map(|proposal| &proposal.devices) {
             let exact = proposal.is_some_and(|proposal| proposal.exact);

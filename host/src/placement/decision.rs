@@ -43,6 +43,8 @@ pub enum Answer {
     Refused(String),
     /// It broke a limit or a rule; never a veto.
     Failed(CallError),
+    /// No version of it could be loaded.
+    NotServing,
 }
 
 /// A proposal and what the allocator said to it.

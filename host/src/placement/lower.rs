@@ -11,11 +11,12 @@ use k8s_openapi::api::resource::v1::{
 };
 
 use super::rules::{Asked, Group, asked};
-use crate::allocator::{AllocatedState, Allocator, DeviceIndex, DeviceView};
-use crate::policy::{
-    Amount, Constraint, ConstraintKind, Consumption, Counter, DeviceTable, Interests,
-    ParameterSource, Parameters, Pool, Quantity, Request, Situation, Texts, Value,
+use crate::allocator::{AllocateError, AllocatedState, Allocator, DeviceIndex, DeviceView};
+use crate::policy::input::{
+    Amount, Constraint, ConstraintKind, Counter, DeviceTable, Pool, Request,
 };
+use crate::policy::types::{Consumption, ParameterSource, Parameters};
+use crate::policy::{Interests, Quantity, Situation, Texts, Value};
 use crate::quantity;
 
 /// What is asked, before it is put into tables.
@@ -30,10 +31,13 @@ pub(super) struct Question<'a> {
 }
 
 /// The question as the policy sees it, and the device behind each position of its table.
+///
+/// # Errors
+/// A slice's node selector is malformed.
 pub(super) fn situation(
     question: &Question<'_>,
     interests: &Interests,
-) -> (Situation, Vec<DeviceIndex>) {
+) -> Result<(Situation, Vec<DeviceIndex>), AllocateError> {
     let mut table = Table::new(question, interests);
     let requests: Vec<Request> = question
         .group
@@ -59,9 +63,9 @@ pub(super) fn situation(
         .collect();
     let constraints = constraints(question, interests, &table);
     let parameters = parameters(question, &table);
-    let in_use = if interests.in_use { table.add_in_use() } else { Vec::new() };
+    let in_use = if interests.in_use { table.add_in_use()? } else { Vec::new() };
     let (counters, consumption) =
-        if interests.counters { table.counters() } else { (Vec::new(), Vec::new()) };
+        if interests.counters { table.counters()? } else { (Vec::new(), Vec::new()) };
     let name = |declared: bool, name: &Option<String>| {
         name.as_deref().filter(|_| declared).map(Arc::<str>::from)
     };
@@ -80,7 +84,7 @@ pub(super) fn situation(
         claim: name(interests.claim_name, &metadata.name),
         namespace: name(interests.namespace, &metadata.namespace),
     };
-    (situation, table.devices)
+    Ok((situation, table.devices))
 }
 
 /// The table of devices while it grows.
@@ -157,21 +161,19 @@ impl<'a> Table<'a> {
 
     /// Adds the devices of the same drivers that are in use on the node; the positions of all
     /// that are in use.
-    fn add_in_use(&mut self) -> Vec<u32> {
+    fn add_in_use(&mut self) -> Result<Vec<u32>, AllocateError> {
         let allocator = self.question.allocator;
         let drivers = self.drivers();
         let mut positions: Vec<u32> = allocator
-            .in_use_on(self.question.state, self.question.node)
+            .in_use_on(self.question.state, self.question.node)?
             .into_iter()
             .filter(|&device| {
                 allocator.view(device).is_some_and(|view| drivers.contains(view.driver))
             })
-            .collect::<Vec<_>>()
-            .into_iter()
             .map(|device| self.position(device))
             .collect();
         positions.sort_unstable();
-        positions
+        Ok(positions)
     }
 
     fn drivers(&self) -> BTreeSet<&'a str> {
@@ -180,22 +182,24 @@ impl<'a> Table<'a> {
     }
 
     /// The counters of the pools, and what each device of the table uses of them.
-    fn counters(&mut self) -> (Vec<Counter>, Vec<Consumption>) {
+    fn counters(&mut self) -> Result<(Vec<Counter>, Vec<Consumption>), AllocateError> {
         let allocator = self.question.allocator;
+        let published = allocator.counters_on(self.question.state, self.question.node)?;
         let mut counters = Vec::new();
         let mut positions: BTreeMap<(u32, &str, &str), u32> = BTreeMap::new();
-        for (pool, &index) in self.pool_indices.iter().enumerate() {
-            for counter in allocator.counters(self.question.state, index) {
-                let key = (index, counter.set, counter.name);
-                positions.insert(key, number(counters.len()));
-                counters.push(Counter {
-                    pool: number(pool),
-                    counter_set: self.texts.position(&counter.set.into()),
-                    name: self.texts.position(&counter.name.into()),
-                    total: Quantity::from_nanos(counter.total),
-                    left: Quantity::from_nanos(counter.left.max(0)),
-                });
-            }
+        for counter in &published {
+            let index = counter.pool_index;
+            let Some(pool) = self.pool_indices.iter().position(|&pool| pool == index) else {
+                continue;
+            };
+            positions.insert((index, &counter.set, &counter.name), number(counters.len()));
+            counters.push(Counter {
+                pool: number(pool),
+                counter_set: self.texts.position(&counter.set.as_str().into()),
+                name: self.texts.position(&counter.name.as_str().into()),
+                total: Quantity::from_nanos(counter.total),
+                left: Quantity::from_nanos(counter.left.max(0)),
+            });
         }
         let mut consumption = Vec::new();
         for (row, &device) in self.devices.iter().enumerate() {
@@ -212,7 +216,7 @@ impl<'a> Table<'a> {
             }
         }
         consumption.sort_unstable_by_key(|use_| (use_.device, use_.counter));
-        (counters, consumption)
+        Ok((counters, consumption))
     }
 }
 
