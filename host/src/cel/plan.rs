@@ -124,10 +124,13 @@ impl<'c> Planner<'c> {
                 }
                 fold::map(planned)
             }
-            Kind::Struct { type_name, .. } => Err(Failure::new(
-                ErrorKind::Undeclared,
-                format!("unknown type: {type_name}"),
-            )),
+            Kind::Struct { type_name, fields } => {
+                let mut values = Vec::with_capacity(fields.len());
+                for field in fields {
+                    values.push(self.plan(field.value)?);
+                }
+                Ok(Node::Struct(type_name.clone(), values))
+            }
             Kind::Comprehension(comprehension) => self.comprehension(comprehension),
         }
     }
