@@ -105,6 +105,3 @@ impl Selector {
         todo!()
     }
 }
-
-#[cfg(test)]
-mod measure_tests;
