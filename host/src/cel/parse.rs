@@ -135,6 +135,20 @@ impl<'s> Parser<'s> {
     }
 
     fn unexpected(&self, expected: &str) -> Problem {
+        self.unfit("mismatched", expected)
+    }
+
+    /// For where an expression should start. As upstream says it: a token before one is too much.
+    fn no_expression(&self) -> Problem {
+        let wrong = if starts_expression(self.ahead(1).kind) {
+            "extraneous"
+        } else {
+            "mismatched"
+        };
+        self.unfit(wrong, EXPRESSION_STARTS)
+    }
+
+    fn unfit(&self, wrong: &str, expected: &str) -> Problem {
         let token = self.token();
         let shown = match token.kind {
             TokenKind::End => "<EOF>",
@@ -143,7 +157,7 @@ impl<'s> Parser<'s> {
         Problem::at(
             ErrorKind::Syntax,
             token.start,
-            format!("Syntax error: mismatched input '{shown}' expecting {expected}"),
+            format!("Syntax error: {wrong} input '{shown}' expecting {expected}"),
         )
     }
 
@@ -240,6 +254,20 @@ impl<'s> Parser<'s> {
             levels: 1 + most_levels(args),
             id: self.call(position, function, args)?,
         })
+    }
+}
+
+/// What an expression can start with, as upstream lists it.
+const EXPRESSION_STARTS: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+
+fn starts_expression(kind: TokenKind) -> bool {
+    match kind {
+        TokenKind::Symbol(symbol) => matches!(
+            symbol,
+            "[" | "{" | "(" | "." | "-" | "!" | "true" | "false" | "null"
+        ),
+        TokenKind::EscapedIdent | TokenKind::End => false,
+        _ => true,
     }
 }
 

@@ -51,8 +51,11 @@ impl Checker {
     }
 
     pub(super) fn undeclared_function(&mut self, id: ExprId, function: &str) -> Type {
-        let suggestion = closest(function, self.declarations.function_names())
-            .map(|known| format!("did you mean '{known}'?"));
+        let suggestion = match function {
+            "includes" => Some("it needs the feature gate DRAListTypeAttributes".to_owned()),
+            _ => closest(function, self.declarations.function_names())
+                .map(|known| format!("did you mean '{known}'?")),
+        };
         self.undeclared(id, function, suggestion)
     }
 

@@ -155,8 +155,11 @@ pub(super) fn qualified_name(ast: &Ast, id: ExprId) -> Option<String> {
     }
 }
 
-/// The field of `device` that was meant by a name that means nothing where it stands.
+/// What to write instead of a name that means nothing where it stands.
 fn device_field_hint(name: &str) -> Option<String> {
+    if name == "allowMultipleAllocations" {
+        return Some("it needs the feature gate DRAConsumableCapacity".to_owned());
+    }
     let fields = [
         "driver",
         "attributes",

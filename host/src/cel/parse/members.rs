@@ -159,7 +159,7 @@ impl Parser<'_> {
             TokenKind::Symbol("true") => Ok(Literal::Bool(true)),
             TokenKind::Symbol("false") => Ok(Literal::Bool(false)),
             TokenKind::Symbol("null") => Ok(Literal::Null),
-            _ => return Err(self.unexpected("an expression")),
+            _ => return Err(self.no_expression()),
         };
         self.advance();
         let id = match value {
