@@ -9,4 +9,5 @@ pub mod allocator;
 pub mod cel;
 pub mod names;
 pub mod node_selector;
+pub mod objects;
 pub mod quantity;
