@@ -12,4 +12,5 @@ pub mod names;
 pub mod node_selector;
 pub mod placement;
 pub mod policy;
+pub mod objects;
 pub mod quantity;
