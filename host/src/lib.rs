@@ -7,4 +7,5 @@
 
 pub mod allocator;
 pub mod cel;
+pub mod policy;
 pub mod quantity;

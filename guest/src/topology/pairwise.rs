@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_large_search_finds_the_one_dense_cluster() {
         // 40 choose 8 is 77 million; the eight multiples of five are linked with each other.
-        let weight = |a: u32, b: u32| i64::from(a % 5 == 0 && b % 5 == 0);
+        let weight = |a: u32, b: u32| i64::from(a.is_multiple_of(5) && b.is_multiple_of(5));
         let multiples = (0..8).map(|i| i * 5).collect();
         assert_eq!(
             chosen(40, weight, |p| positions(p.strongest(8))),
