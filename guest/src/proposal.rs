@@ -194,6 +194,15 @@ impl FromIterator<Proposal> for Proposals {
     }
 }
 
+impl IntoIterator for Proposals {
+    type Item = Proposal;
+    type IntoIter = std::vec::IntoIter<Proposal>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl Extend<Proposal> for Proposals {
     fn extend<I: IntoIterator<Item = Proposal>>(&mut self, proposals: I) {
         self.0.extend(proposals);

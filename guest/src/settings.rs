@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 /// use supercargo_guest::serde::{self, Deserialize};
 ///
 /// /// How to choose.
-/// #[derive(Deserialize, JsonSchema, Default)]
+/// #[derive(Debug, Deserialize, JsonSchema, Default)]
 /// #[serde(crate = "supercargo_guest::serde", default, deny_unknown_fields)]
 /// #[schemars(crate = "supercargo_guest::schemars")]
 /// pub struct Tuning {

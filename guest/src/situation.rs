@@ -11,6 +11,7 @@ pub use request::{Amount, Constraint, ConstraintKind, Request, Slot};
 use crate::attribute::Name;
 use crate::bindings::exports::supercargo::policy::allocation;
 use crate::parameters::Parameters;
+use crate::proposal::Refusal;
 
 /// One claim on one node, read where it lies: copying it copies a few pointers.
 ///
@@ -74,6 +75,30 @@ impl<'a> Situation<'a> {
                 start = start.saturating_add(u32::try_from(alternatives.len()).unwrap_or(u32::MAX));
                 Slot::new(self, first, alternatives)
             })
+    }
+
+    /// What is to be served: of each slot the best-liked alternative for which there are devices
+    /// enough.
+    ///
+    /// # Errors
+    /// A refusal, where a slot has no such alternative.
+    ///
+    /// ```
+    /// # use supercargo_guest::{Refusal, Situation};
+    /// fn devices_needed(situation: Situation<'_>) -> Result<usize, Refusal> {
+    ///     Ok(situation.feasible()?.iter().map(|request| request.count()).sum())
+    /// }
+    /// ```
+    pub fn feasible(self) -> Result<Vec<Request<'a>>, Refusal> {
+        let feasible = |slot: Slot<'a>| {
+            slot.feasible().ok_or_else(|| {
+                let (wanted, there) = (slot.first().count(), slot.first().devices().len());
+                Refusal::new(format!(
+                    "{wanted} devices are asked for, {there} could serve"
+                ))
+            })
+        };
+        self.slots().map(feasible).collect()
     }
 
     /// All requests and all alternatives of them, in order.

@@ -166,6 +166,21 @@ impl Fixture {
         self
     }
 
+    /// Marks a device as taken; a name that no device has changes nothing.
+    ///
+    /// ```
+    /// # use supercargo_guest::testkit::{Fixture, FixtureDevice};
+    /// let fixture = Fixture::new("a.example").device(FixtureDevice::new("gpu-0"));
+    /// let later = fixture.mark_in_use("gpu-0");
+    /// ```
+    #[must_use]
+    pub fn mark_in_use(mut self, device: &str) -> Self {
+        for own in self.devices.iter_mut().filter(|own| own.name == device) {
+            own.in_use = true;
+        }
+        self
+    }
+
     /// Sets the administrator's settings.
     ///
     /// ```

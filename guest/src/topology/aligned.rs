@@ -2,6 +2,7 @@
 
 use crate::attribute::{Key, Name};
 use crate::situation::{Device, Request};
+use crate::topology::{Group, Groups};
 
 /// One way to serve several requests with devices that all have one value in common.
 ///
@@ -85,48 +86,58 @@ impl<'a> Aligned<'a> {
 #[must_use]
 pub fn aligned<'a>(requests: &[Request<'a>], attribute: impl Into<Name>) -> Vec<Aligned<'a>> {
     let attribute = attribute.into();
-    let mut keys = Vec::new();
-    for device in requests.iter().flat_map(|request| request.devices()) {
-        if let Some(key) = device.key(attribute).filter(|key| !keys.contains(key)) {
-            keys.push(key);
-        }
-    }
-    keys.into_iter()
-        .filter_map(|key| serve(requests, attribute, key))
+    let grouped: Vec<Groups<'a>> = requests
+        .iter()
+        .map(|request| Groups::of(request.devices(), attribute))
+        .collect();
+    // A value that the first request has no device of serves nobody.
+    let Some(first) = grouped.first() else {
+        return Vec::new();
+    };
+    first
+        .iter()
+        .filter_map(|group| serve(requests, &grouped, group.key()))
         .collect()
 }
 
-#[track_caller]
-fn serve<'a>(requests: &[Request<'a>], attribute: Name, key: Key) -> Option<Aligned<'a>> {
-    let mut candidates: Vec<(usize, Request<'a>, Vec<Device<'a>>)> = Vec::new();
-    for (position, request) in requests.iter().enumerate() {
-        let devices = request
-            .devices()
-            .filter(|device| device.key(attribute) == Some(key));
-        candidates.push((position, *request, devices.collect()));
+fn serve<'a>(requests: &[Request<'a>], grouped: &[Groups<'a>], key: Key) -> Option<Aligned<'a>> {
+    let mut candidates: Vec<(usize, Request<'a>, &[Device<'a>])> = Vec::new();
+    for (position, (request, groups)) in requests.iter().zip(grouped).enumerate() {
+        let devices = groups.get(key).map(Group::devices).unwrap_or_default();
+        if devices.len() < request.count() {
+            return None;
+        }
+        candidates.push((position, *request, devices));
     }
-    let mut all: Vec<Device<'a>> = candidates.iter().flat_map(|(.., d)| d).copied().collect();
+    let mut all: Vec<Device<'a>> = candidates.iter().flat_map(|(.., d)| *d).copied().collect();
     all.sort_unstable();
     all.dedup();
     // Who has the least choice chooses first.
     candidates.sort_by_key(|(_, request, devices)| devices.len().saturating_sub(request.count()));
     let mut taken: Vec<Device<'a>> = Vec::new();
-    for (_, request, devices) in &mut candidates {
-        devices.retain(|device| !taken.contains(device));
-        if devices.len() < request.count() {
+    let mut served = Vec::new();
+    for (position, request, devices) in candidates {
+        let free = devices
+            .iter()
+            .copied()
+            .filter(|device| !taken.contains(device));
+        let own: Vec<Device<'a>> = free.take(request.count()).collect();
+        if own.len() < request.count() {
             return None;
         }
-        devices.truncate(request.count());
-        taken.extend(devices.iter().copied());
+        taken.extend(own.iter().copied());
+        served.push((position, request, own));
     }
-    candidates.sort_by_key(|(position, ..)| *position);
-    let assignments = candidates
+    served.sort_by_key(|(position, ..)| *position);
+    let spare = all.len().saturating_sub(taken.len());
+    let assignments = served
         .into_iter()
-        .map(|(_, request, devices)| (request, devices));
+        .map(|(_, request, devices)| (request, devices))
+        .collect();
     Some(Aligned {
         key,
-        assignments: assignments.collect(),
-        spare: all.len().saturating_sub(taken.len()),
+        assignments,
+        spare,
     })
 }
 

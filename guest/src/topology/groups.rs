@@ -141,6 +141,19 @@ impl<'a> Groups<'a> {
         self.groups.iter()
     }
 
+    /// The group of a value, if a device has it.
+    ///
+    /// ```
+    /// # use supercargo_guest::{Key, topology::Groups};
+    /// fn size(groups: &Groups<'_>, key: Key) -> usize {
+    ///     groups.get(key).map_or(0, |group| group.devices().len())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&Group<'a>> {
+        self.groups.iter().find(|group| group.key == key)
+    }
+
     /// The devices that lack the attribute.
     ///
     /// ```

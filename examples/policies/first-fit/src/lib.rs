@@ -12,7 +12,7 @@ impl Policy for FirstFit {
 impl Select for FirstFit {
     fn select(_: &NoSettings, situation: Situation<'_>) -> Result<Proposals, Refusal> {
         let mut proposal = Proposal::prefer().reason("the first devices there are");
-        for request in situation.slots().filter_map(|slot| slot.feasible()) {
+        for request in situation.feasible()? {
             proposal = proposal.assign(request, request.devices());
         }
         Ok(proposal.into())
