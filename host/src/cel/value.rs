@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::quantity::Quantity;
 
 pub(crate) use compare::{compare, equal, is_comparable};
-pub(crate) use key::{Key, UnhashableKey};
+pub(crate) use key::{Key, UnhashableKey, double_as_int, double_as_uint};
 pub(crate) use list::List;
 pub(crate) use map::{Entries, Map};
 pub(crate) use show::show;

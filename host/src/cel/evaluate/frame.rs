@@ -8,6 +8,7 @@
 
 use super::Failure;
 use crate::cel::device::Domains;
+use crate::cel::plan::Node;
 use crate::cel::value::Value;
 
 /// The run-time cost limit of a device selector.
@@ -19,24 +20,66 @@ const WORK_LIMIT: u64 = 20_000_000;
 /// No computed string or byte sequence gets longer than this.
 pub(crate) const TEXT_LIMIT: usize = 16 << 20;
 
+/// What a variable holds.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Slot<'a> {
+    /// Nothing yet.
+    #[default]
+    Empty,
+    Value(Value<'a>),
+    /// What would have been its value failed; so does whoever reads it.
+    Failed(Failure),
+}
+
 /// The state of one evaluation.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) domains: Domains<'a>,
+    /// What fills the slot of an accumulator when it is first read.
+    pub(super) initial: &'a [Option<Node>],
     /// The variables of comprehensions, each in a slot of its own.
-    pub(super) slots: Vec<Option<Value<'a>>>,
+    pub(super) slots: Vec<Slot<'a>>,
     pub(super) cost: u64,
     work: u64,
 }
 
 impl<'a> Frame<'a> {
-    /// A frame with room for so many variables.
-    pub(crate) fn new(domains: Domains<'a>, slots: usize) -> Self {
+    /// A frame with a slot for each variable.
+    pub(crate) fn new(domains: Domains<'a>, initial: &'a [Option<Node>]) -> Self {
         Self {
             domains,
-            slots: vec![None; slots],
+            initial,
+            slots: initial.iter().map(|_| Slot::Empty).collect(),
             cost: 0,
             work: 0,
+        }
+    }
+
+    /// A frame for computing with constants alone.
+    pub(crate) fn for_constants() -> Self {
+        Self::new(
+            Domains {
+                driver: "",
+                device: None,
+            },
+            &[],
+        )
+    }
+
+    /// Gives a variable its value.
+    pub(super) fn set(&mut self, slot: usize, value: Result<Value<'a>, Failure>) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = match value {
+                Ok(value) => Slot::Value(value),
+                Err(failure) => Slot::Failed(failure),
+            };
+        }
+    }
+
+    /// Empties a variable.
+    pub(super) fn clear(&mut self, slot: usize) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Empty;
         }
     }
 

@@ -94,16 +94,16 @@ impl<'a> List<'a> {
 
     /// This list followed by `item`: in place where nobody else holds the list.
     pub(crate) fn push(self, item: Value<'a>) -> List<'a> {
-        let mut items = match self {
-            Self::Shared(items) => match Arc::try_unwrap(items) {
-                Ok(items) => items,
-                Err(items) => return Self::Shared(items).join(one(item)),
+        match self {
+            Self::Shared(mut items) => match Arc::get_mut(&mut items) {
+                Some(own) => {
+                    own.push(item);
+                    Self::Shared(items)
+                }
+                None => Self::Shared(items).join(one(item)),
             },
-            other if other.len() == 0 => Vec::new(),
-            other => return other.join(one(item)),
-        };
-        items.push(item);
-        Self::Shared(Arc::new(items))
+            other => other.join(one(item)),
+        }
     }
 }
 
