@@ -167,8 +167,8 @@ impl<'c> Planner<'c> {
             _ => None,
         };
         match name {
-            operator::LOGICAL_AND => return Ok(Node::And(args)),
-            operator::LOGICAL_OR => return Ok(Node::Or(args)),
+            operator::LOGICAL_AND => return Ok(Node::And(flatten(args, Node::into_terms_of_and))),
+            operator::LOGICAL_OR => return Ok(Node::Or(flatten(args, Node::into_terms_of_or))),
             operator::NOT_STRICTLY_FALSE => {
                 let [arg] = exactly(name, args)?;
                 return Ok(Node::NotStrictlyFalse(Box::new(arg)));
@@ -292,6 +292,19 @@ impl<'c> Planner<'c> {
         self.scopes.push((name, slot));
         slot
     }
+}
+
+/// Terms of terms as terms: the parser balances chains of `&&` and `||` into trees, but their
+/// terms are tried one after the other all the same.
+fn flatten(terms: Vec<Node>, terms_of: fn(Node) -> Result<Vec<Node>, Node>) -> Vec<Node> {
+    let mut flat = Vec::with_capacity(terms.len());
+    for term in terms {
+        match terms_of(term) {
+            Ok(terms) => flat.extend(terms),
+            Err(term) => flat.push(term),
+        }
+    }
+    flat
 }
 
 enum Growth {
