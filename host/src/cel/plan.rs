@@ -167,8 +167,8 @@ impl<'c> Planner<'c> {
             _ => None,
         };
         match name {
-            operator::LOGICAL_AND => return Ok(Node::And(args)),
-            operator::LOGICAL_OR => return Ok(Node::Or(args)),
+            operator::LOGICAL_AND => return Ok(Node::And(flatten(args, Node::into_terms_of_and))),
+            operator::LOGICAL_OR => return Ok(Node::Or(flatten(args, Node::into_terms_of_or))),
             operator::NOT_STRICTLY_FALSE => {
                 let [arg] = exactly(name, args)?;
                 return Ok(Node::NotStrictlyFalse(Box::new(arg)));
@@ -217,12 +217,12 @@ impl<'c> Planner<'c> {
             && let Some(Node::Constant(Value::String(pattern))) = args.get(1)
         {
             let regex = library::regexes::compile(pattern.as_str()).map_err(Failure::argument)?;
-            return Ok(Node::Call(Box::new(Call {
+            return Ok(fold::call(Call {
                 callee: Callee::Regex(function, regex),
                 args,
                 price: Price::of(name, overload),
                 sequential: true,
-            })));
+            }));
         }
         generic(name, overload, args)
     }
@@ -292,6 +292,19 @@ impl<'c> Planner<'c> {
         self.scopes.push((name, slot));
         slot
     }
+}
+
+/// Terms of terms as terms: the parser balances chains of `&&` and `||` into trees, but their
+/// terms are tried one after the other all the same.
+fn flatten(terms: Vec<Node>, terms_of: fn(Node) -> Result<Vec<Node>, Node>) -> Vec<Node> {
+    let mut flat = Vec::with_capacity(terms.len());
+    for term in terms {
+        match terms_of(term) {
+            Ok(terms) => flat.extend(terms),
+            Err(term) => flat.push(term),
+        }
+    }
+    flat
 }
 
 enum Growth {
@@ -390,17 +403,16 @@ pub(crate) fn invalid_key(value: &Value<'_>) -> Failure {
 }
 
 fn generic(name: &str, overload: Option<&str>, args: Vec<Node>) -> Result<Node, Failure> {
-    let function = library::function(name, overload).ok_or_else(|| {
-        Failure::new(ErrorKind::Type, format!("no such overload: {name}(...)"))
-    })?;
+    let function = library::function(name, overload)
+        .ok_or_else(|| Failure::new(ErrorKind::Type, format!("no such overload: {name}(...)")))?;
     let sequential =
         args.len() > 2 || name == "format" || (overload.is_none() && !dispatches_itself(name));
-    Ok(Node::Call(Box::new(Call {
+    Ok(fold::call(Call {
         callee: Callee::Function(function),
         args,
         price: Price::of(name, overload),
         sequential,
-    })))
+    }))
 }
 
 /// Functions that upstream binds once for all of their overloads.

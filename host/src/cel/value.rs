@@ -68,6 +68,8 @@ pub(crate) struct Cidr {
 #[derive(Debug, Clone)]
 pub(crate) struct QuantityValue {
     pub(crate) quantity: Quantity,
+    /// The same as a whole number, where that is quick to tell.
+    pub(crate) whole: Option<i64>,
     /// The answer of `add` or `sub`. Upstream's `==` does not know such values on its right-hand
     /// side and fails; the same selector has to fail here.
     pub(crate) computed: bool,
@@ -134,22 +136,6 @@ impl<'a> Value<'a> {
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text.as_str()),
-            _ => None,
-        }
-    }
-
-    /// The integer, if it is one.
-    pub(crate) fn as_int(&self) -> Option<i64> {
-        match self {
-            Self::Int(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// The list, if it is one.
-    pub(crate) fn as_list(&self) -> Option<&List<'a>> {
-        match self {
-            Self::List(list) => Some(list),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use crate::cel::plan::{Call, Callee};
 use crate::cel::value::Value;
 
 impl Call {
+    #[inline(never)]
     pub(super) fn evaluate<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         match self.args.as_slice() {
             [only] => match only.evaluate(frame) {
@@ -41,8 +42,17 @@ impl Call {
         }
     }
 
+    /// Calls with constants.
+    pub(crate) fn run_constants(
+        &self,
+        args: &[Value<'static>],
+        frame: &mut Frame<'static>,
+    ) -> Result<Value<'static>, Failure> {
+        self.run(args, frame)
+    }
+
     /// Calls with arguments that all have values.
-    fn run<'a>(&'a self, args: &[Value<'a>], frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
+    fn run<'a>(&self, args: &[Value<'a>], frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         let before = if self.price.needs_result() {
             None
         } else {

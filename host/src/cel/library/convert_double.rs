@@ -11,9 +11,15 @@ pub(crate) fn to_int(value: f64) -> Option<i64> {
 }
 
 /// The integer part, if it is one of 64 bits without a sign.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked before"
+)]
 pub(crate) fn to_uint(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < 18_446_744_073_709_551_616.0).then_some(value as u64)
+    (0.0..18_446_744_073_709_551_616.0)
+        .contains(&value)
+        .then_some(value as u64)
 }
 
 /// Go's `%g`: the shortest digits that read back, with an exponent below 1e-4 and from 1e6 on.
@@ -29,7 +35,7 @@ pub(crate) fn general(value: f64) -> String {
         return scientific;
     };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent < -4 || exponent >= SHORTEST_EXPONENT {
+    if !(-4..SHORTEST_EXPONENT).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
@@ -59,7 +65,10 @@ pub(crate) fn double_from_text(text: &str) -> Option<f64> {
             if negative { -value } else { value }
         }
         None => {
-            if !lower.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e".contains(&byte)) {
+            if !lower
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || b"+-.e".contains(&byte))
+            {
                 return None;
             }
             text.parse::<f64>().ok()?
