@@ -64,6 +64,26 @@ impl Program {
     }
 }
 
+/// A deep tree is taken down by a thread with room for it, as it was evaluated.
+impl Drop for Program {
+    fn drop(&mut self) {
+        if !self.deep {
+            return;
+        }
+        let root = std::mem::replace(&mut self.root, Node::Constant(Value::Null));
+        // Should no thread start, the tree stays in memory: better than an overflow.
+        let tree = std::mem::ManuallyDrop::new((root, std::mem::take(&mut self.initial)));
+        let thread = std::thread::Builder::new()
+            .name("cel-drop".to_owned())
+            .stack_size(super::matching::DEEP_STACK)
+            .spawn(move || drop(std::mem::ManuallyDrop::into_inner(tree)));
+        if let Ok(thread) = thread {
+            // It has no result, and only says whether dropping panicked.
+            drop(thread.join());
+        }
+    }
+}
+
 struct Planner<'c> {
     checked: &'c Checked,
     initial: Vec<Option<Node>>,

@@ -15,7 +15,7 @@ use crate::cel::value::Value;
 pub(crate) const COST_LIMIT: u64 = crate::cel::COST_LIMIT;
 
 /// How many steps upstream does not count an evaluation may take.
-const WORK_LIMIT: u64 = 20_000_000;
+const WORK_LIMIT: u64 = 10_000_000;
 
 /// No computed string or byte sequence gets longer than this.
 pub(crate) const TEXT_LIMIT: usize = 16 << 20;
