@@ -10,10 +10,10 @@ mod comprehension;
 mod failure;
 mod frame;
 
+use super::ErrorKind;
 use super::library::operators;
 use super::plan::{Element, Entry, InSet, Node};
 use super::price::{self, Price};
-use super::ErrorKind;
 use super::value::{Entries, Key, Value, equal};
 
 pub(crate) use failure::Failure;

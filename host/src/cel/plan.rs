@@ -390,9 +390,8 @@ pub(crate) fn invalid_key(value: &Value<'_>) -> Failure {
 }
 
 fn generic(name: &str, overload: Option<&str>, args: Vec<Node>) -> Result<Node, Failure> {
-    let function = library::function(name, overload).ok_or_else(|| {
-        Failure::new(ErrorKind::Type, format!("no such overload: {name}(...)"))
-    })?;
+    let function = library::function(name, overload)
+        .ok_or_else(|| Failure::new(ErrorKind::Type, format!("no such overload: {name}(...)")))?;
     let sequential =
         args.len() > 2 || name == "format" || (overload.is_none() && !dispatches_itself(name));
     Ok(Node::Call(Box::new(Call {

@@ -20,9 +20,8 @@ fn quantity(value: &Value<'_>) -> Result<Quantity, Failure> {
 }
 
 fn parse(text: &str) -> Result<Quantity, Failure> {
-    Quantity::parse(text).map_err(|problem| {
-        Failure::new(ErrorKind::InvalidArgument, problem.to_string())
-    })
+    Quantity::parse(text)
+        .map_err(|problem| Failure::new(ErrorKind::InvalidArgument, problem.to_string()))
 }
 
 /// Whether the value is the answer of `add` or `sub`.
@@ -84,7 +83,9 @@ fn order(function: &str, args: &[Value<'_>]) -> Result<Ordering, Failure> {
 }
 
 fn is_greater<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
-    Ok(Value::Bool(order("isGreaterThan", args)? == Ordering::Greater))
+    Ok(Value::Bool(
+        order("isGreaterThan", args)? == Ordering::Greater,
+    ))
 }
 
 fn is_less<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
@@ -129,9 +130,10 @@ fn as_integer<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fa
 
 fn both(function: &str, args: &[Value<'_>]) -> Result<(Quantity, Quantity), Failure> {
     match args {
-        [a, Value::Int(b)] if is_quantity_value(a) => {
-            Ok((quantity(a)?, Quantity::from_int(*b, Format::DecimalExponent)))
-        }
+        [a, Value::Int(b)] if is_quantity_value(a) => Ok((
+            quantity(a)?,
+            Quantity::from_int(*b, Format::DecimalExponent),
+        )),
         [a, b] if is_quantity_value(a) && is_quantity_value(b) => Ok((quantity(a)?, quantity(b)?)),
         _ => Err(mismatch(function, args)),
     }
@@ -160,9 +162,11 @@ pub(crate) fn function(name: &str) -> Option<Function> {
         "sign" => |_, args| Ok(Value::Int(i64::from(of("sign", args)?.sign()))),
         "asInteger" => as_integer,
         "isInteger" => |_, args| Ok(Value::Bool(of("isInteger", args)?.as_int().is_some())),
-        "asApproximateFloat" => {
-            |_, args| Ok(Value::Double(of("asApproximateFloat", args)?.approximate_float()))
-        }
+        "asApproximateFloat" => |_, args| {
+            Ok(Value::Double(
+                of("asApproximateFloat", args)?.approximate_float(),
+            ))
+        },
         "add" => add,
         "sub" => sub,
         _ => return None,

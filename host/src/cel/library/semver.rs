@@ -88,9 +88,16 @@ fn number(digits: &str, name: &str, title: &str) -> Result<u64, String> {
             "{title} number must not contain leading zeroes {digits:?}"
         ));
     }
-    digits
-        .parse()
-        .map_err(|_| format!("strconv.ParseUint: parsing {digits:?}: {}", if digits.is_empty() { "invalid syntax" } else { "value out of range" }))
+    digits.parse().map_err(|_| {
+        format!(
+            "strconv.ParseUint: parsing {digits:?}: {}",
+            if digits.is_empty() {
+                "invalid syntax"
+            } else {
+                "value out of range"
+            }
+        )
+    })
 }
 
 fn is_identifier(byte: u8) -> bool {
@@ -191,14 +198,9 @@ fn is_semver<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fai
     Ok(Value::Bool(read(args)?.is_ok()))
 }
 
-fn part<'a>(
-    args: &[Value<'a>],
-    part: impl Fn(&Version<'_>) -> u64,
-) -> Result<Value<'a>, Failure> {
+fn part<'a>(args: &[Value<'a>], part: impl Fn(&Version<'_>) -> u64) -> Result<Value<'a>, Failure> {
     match args {
-        [Value::Semver(text)] => {
-            Ok(Value::Int(part(&Version::of(text.as_str())?).cast_signed()))
-        }
+        [Value::Semver(text)] => Ok(Value::Int(part(&Version::of(text.as_str())?).cast_signed())),
         _ => Err(Failure::no_such_overload()),
     }
 }

@@ -11,7 +11,15 @@ use crate::cel::value::{Entries, Key, Value};
 pub(super) fn is_conversion(name: &str) -> bool {
     matches!(
         name,
-        "bool" | "bytes" | "double" | "duration" | "dyn" | "int" | "string" | "timestamp" | "type"
+        "bool"
+            | "bytes"
+            | "double"
+            | "duration"
+            | "dyn"
+            | "int"
+            | "string"
+            | "timestamp"
+            | "type"
             | "uint"
     )
 }
@@ -102,7 +110,10 @@ pub(super) enum Set {
 
 /// The list as a set, if it is a constant list of simple values. Numbers are in it as all types
 /// that they have a value in.
-#[expect(clippy::cast_precision_loss, reason = "as upstream, even where digits are lost")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "as upstream, even where digits are lost"
+)]
 pub(super) fn set(list: &Node) -> Result<Option<Set>, Failure> {
     let Node::Constant(Value::List(list)) = list else {
         return Ok(None);
