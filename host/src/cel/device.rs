@@ -6,13 +6,18 @@
 
 use k8s_openapi::api::resource::v1::{Device, DeviceAttribute};
 
+use super::ErrorKind;
 use super::evaluate::Failure;
 use super::library::semver::Version;
 use super::value::{List, Map, Text, Value};
-use super::ErrorKind;
 
 /// The fields of `device`, in order.
-pub(crate) const FIELDS: [&str; 4] = ["allowMultipleAllocations", "attributes", "capacity", "driver"];
+pub(crate) const FIELDS: [&str; 4] = [
+    "allowMultipleAllocations",
+    "attributes",
+    "capacity",
+    "driver",
+];
 
 /// Which of the two maps of maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,7 @@ impl<'a> Domains<'a> {
             return Ok(());
         };
         for (name, attribute) in attributes {
+            // The usual case first; what it leaves to the others does not change.
             if attribute.ints.is_some() || attribute.bools.is_some() || attribute.strings.is_some()
             {
                 continue;

@@ -10,10 +10,10 @@ mod comprehension;
 mod failure;
 mod frame;
 
+use super::ErrorKind;
 use super::library::operators;
 use super::plan::{Element, Entry, InSet, Node};
 use super::price::{self, Price};
-use super::ErrorKind;
 use super::value::{Entries, Key, Value, equal};
 
 pub(crate) use failure::Failure;
@@ -25,6 +25,10 @@ impl Node {
         match self {
             Self::Constant(value) => Ok(value.borrowed()),
             Self::ConstantFailure(failure) => Err(failure.clone()),
+            Self::Known(value, cost) => {
+                frame.charge(*cost)?;
+                Ok(value.borrowed())
+            }
             Self::Attribute(attribute) => attribute.evaluate(frame),
             Self::And(terms) => logical(terms, false, frame),
             Self::Or(terms) => logical(terms, true, frame),

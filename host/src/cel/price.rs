@@ -135,9 +135,16 @@ impl Price {
             }
             Some("in_list") => Self::Elements,
             Some(
-                "less_string" | "greater_string" | "less_equals_string" | "greater_equals_string"
-                | "less_bytes" | "greater_bytes" | "less_equals_bytes" | "greater_equals_bytes"
-                | "equals" | "not_equals",
+                "less_string"
+                | "greater_string"
+                | "less_equals_string"
+                | "greater_equals_string"
+                | "less_bytes"
+                | "greater_bytes"
+                | "less_equals_bytes"
+                | "greater_equals_bytes"
+                | "equals"
+                | "not_equals",
             ) => Self::Shorter,
             Some("add_string" | "add_bytes") => Self::ReadBoth,
             Some("matches" | "matches_string") => Self::Matches,
@@ -204,10 +211,7 @@ impl Price {
                     .saturating_mul(scaled(format.regex_size, REGEX)),
                 _ => 1,
             },
-            Self::Output => allocation(
-                result.map_or(1, |value| value.size(&frame.domains)),
-                1.0,
-            ),
+            Self::Output => allocation(result.map_or(1, |value| value.size(&frame.domains)), 1.0),
             Self::Flatten => {
                 #[expect(clippy::cast_precision_loss, reason = "upstream's units")]
                 let depth = match args.get(1) {
@@ -248,7 +252,9 @@ fn allocation(size: u64, factor: f64) -> u64 {
 /// Upstream's tracker takes the type for granted and panics.
 fn not_a(wanted: &str, found: Operand<'_, '_>) -> Failure {
     let found = found.map_or("*types.Err", Value::type_name);
-    Failure::internal(format_args!("interface conversion: {found} is not {wanted}"))
+    Failure::internal(format_args!(
+        "interface conversion: {found} is not {wanted}"
+    ))
 }
 
 fn is_kubernetes(value: &Value<'_>) -> bool {

@@ -49,7 +49,10 @@ impl Fold {
             (other, Some(_)) => {
                 return Err(Failure::new(
                     ErrorKind::Type,
-                    format!("unsupported comprehension range type: {}", other.type_name()),
+                    format!(
+                        "unsupported comprehension range type: {}",
+                        other.type_name()
+                    ),
                 ));
             }
         }

@@ -20,7 +20,10 @@ pub(crate) fn double_text(value: f64) -> String {
 }
 
 /// A duration as `string()` writes it: seconds.
-#[expect(clippy::cast_precision_loss, reason = "upstream goes through a float too")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "upstream goes through a float too"
+)]
 pub(crate) fn duration_text(nanos: i64) -> String {
     let seconds = (nanos / 1_000_000_000) as f64 + (nanos % 1_000_000_000) as f64 / 1e9;
     format!("{seconds}s")
@@ -99,7 +102,10 @@ fn to_uint<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failu
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "that is what the conversion does")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "that is what the conversion does"
+)]
 fn to_double<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
     match args {
         [Value::Double(value)] => Ok(Value::Double(*value)),

@@ -11,7 +11,11 @@ pub(crate) fn to_int(value: f64) -> Option<i64> {
 }
 
 /// The integer part, if it is one of 64 bits without a sign.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked before"
+)]
 pub(crate) fn to_uint(value: f64) -> Option<u64> {
     (value >= 0.0 && value < 18_446_744_073_709_551_616.0).then_some(value as u64)
 }
@@ -59,7 +63,10 @@ pub(crate) fn double_from_text(text: &str) -> Option<f64> {
             if negative { -value } else { value }
         }
         None => {
-            if !lower.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e".contains(&byte)) {
+            if !lower
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || b"+-.e".contains(&byte))
+            {
                 return None;
             }
             text.parse::<f64>().ok()?

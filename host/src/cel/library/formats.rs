@@ -23,19 +23,110 @@ const DATE_TIME_SIZE: u64 = 71;
 
 /// The formats by the name that `format.named` takes.
 static FORMATS: [(&str, NamedFormat); 13] = [
-    ("dns1123Label", NamedFormat { name: "DNS1123Label", regex_size: 30, violations: label }),
-    ("dns1123Subdomain", NamedFormat { name: "DNS1123Subdomain", regex_size: 60, violations: subdomain }),
-    ("dns1035Label", NamedFormat { name: "DNS1035Label", regex_size: 30, violations: dns1035 }),
-    ("qualifiedName", NamedFormat { name: "QualifiedName", regex_size: 60, violations: qualified_name }),
-    ("dns1123LabelPrefix", NamedFormat { name: "DNS1123LabelPrefix", regex_size: 30, violations: |text| label(&mask(text)) }),
-    ("dns1123SubdomainPrefix", NamedFormat { name: "DNS1123SubdomainPrefix", regex_size: 60, violations: |text| subdomain(&mask(text)) }),
-    ("dns1035LabelPrefix", NamedFormat { name: "DNS1035LabelPrefix", regex_size: 30, violations: |text| dns1035(&mask(text)) }),
-    ("labelValue", NamedFormat { name: "LabelValue", regex_size: 40, violations: label_value }),
-    ("uri", NamedFormat { name: "URI", regex_size: 1103, violations: |text| url::request_problem(text).into_iter().collect() }),
-    ("uuid", NamedFormat { name: "uuid", regex_size: 70, violations: |text| one(is_uuid(text), "does not match the UUID format") }),
-    ("byte", NamedFormat { name: "byte", regex_size: 84, violations: |text| one(is_base64(text), "invalid base64") }),
-    ("date", NamedFormat { name: "date", regex_size: DATE_TIME_SIZE, violations: |text| one(time::is_date(text), "invalid date") }),
-    ("datetime", NamedFormat { name: "datetime", regex_size: DATE_TIME_SIZE, violations: |text| one(is_date_time(text), "invalid datetime") }),
+    (
+        "dns1123Label",
+        NamedFormat {
+            name: "DNS1123Label",
+            regex_size: 30,
+            violations: label,
+        },
+    ),
+    (
+        "dns1123Subdomain",
+        NamedFormat {
+            name: "DNS1123Subdomain",
+            regex_size: 60,
+            violations: subdomain,
+        },
+    ),
+    (
+        "dns1035Label",
+        NamedFormat {
+            name: "DNS1035Label",
+            regex_size: 30,
+            violations: dns1035,
+        },
+    ),
+    (
+        "qualifiedName",
+        NamedFormat {
+            name: "QualifiedName",
+            regex_size: 60,
+            violations: qualified_name,
+        },
+    ),
+    (
+        "dns1123LabelPrefix",
+        NamedFormat {
+            name: "DNS1123LabelPrefix",
+            regex_size: 30,
+            violations: |text| label(&mask(text)),
+        },
+    ),
+    (
+        "dns1123SubdomainPrefix",
+        NamedFormat {
+            name: "DNS1123SubdomainPrefix",
+            regex_size: 60,
+            violations: |text| subdomain(&mask(text)),
+        },
+    ),
+    (
+        "dns1035LabelPrefix",
+        NamedFormat {
+            name: "DNS1035LabelPrefix",
+            regex_size: 30,
+            violations: |text| dns1035(&mask(text)),
+        },
+    ),
+    (
+        "labelValue",
+        NamedFormat {
+            name: "LabelValue",
+            regex_size: 40,
+            violations: label_value,
+        },
+    ),
+    (
+        "uri",
+        NamedFormat {
+            name: "URI",
+            regex_size: 1103,
+            violations: |text| url::request_problem(text).into_iter().collect(),
+        },
+    ),
+    (
+        "uuid",
+        NamedFormat {
+            name: "uuid",
+            regex_size: 70,
+            violations: |text| one(is_uuid(text), "does not match the UUID format"),
+        },
+    ),
+    (
+        "byte",
+        NamedFormat {
+            name: "byte",
+            regex_size: 84,
+            violations: |text| one(is_base64(text), "invalid base64"),
+        },
+    ),
+    (
+        "date",
+        NamedFormat {
+            name: "date",
+            regex_size: DATE_TIME_SIZE,
+            violations: |text| one(time::is_date(text), "invalid date"),
+        },
+    ),
+    (
+        "datetime",
+        NamedFormat {
+            name: "datetime",
+            regex_size: DATE_TIME_SIZE,
+            violations: |text| one(is_date_time(text), "invalid datetime"),
+        },
+    ),
 ];
 
 fn named(name: &str) -> Option<&'static NamedFormat> {
@@ -77,10 +168,7 @@ fn too_long(limit: usize) -> String {
 
 fn is_label(text: &str) -> bool {
     let inside = |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    !text.is_empty()
-        && text.bytes().all(inside)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    !text.is_empty() && text.bytes().all(inside) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn label(text: &str) -> Vec<String> {
@@ -289,9 +377,7 @@ fn validate<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fail
 fn by_name<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
     match args {
         [Value::String(name)] => Ok(named(name.as_str())
-            .map_or(Value::Optional(None), |format| {
-                Value::Format(format).some()
-            })),
+            .map_or(Value::Optional(None), |format| Value::Format(format).some())),
         _ => Err(mismatch("format.named", args)),
     }
 }

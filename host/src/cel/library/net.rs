@@ -49,9 +49,7 @@ fn parse_cidr(text: &str) -> Result<Cidr, String> {
     if address.contains('%') {
         return Err(problem("IPv6 zones cannot be present in a prefix"));
     }
-    let address: IpAddr = address
-        .parse()
-        .map_err(|_| problem("unable to parse IP"))?;
+    let address: IpAddr = address.parse().map_err(|_| problem("unable to parse IP"))?;
     let well_formed =
         bits.bytes().all(|byte| byte.is_ascii_digit()) && (bits == "0" || !bits.starts_with('0'));
     let bits: u8 = bits
@@ -79,7 +77,9 @@ fn width(address: IpAddr) -> u8 {
 fn mask(address: IpAddr, bits: u8) -> IpAddr {
     match address {
         IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            let mask = u32::MAX
+                .checked_shl(32 - u32::from(bits.min(32)))
+                .unwrap_or(0);
             Ipv4Addr::from_bits(address.to_bits() & mask).into()
         }
         IpAddr::V6(address) => {
@@ -120,7 +120,9 @@ fn is_link_local_unicast(address: IpAddr) -> bool {
 fn is_link_local_multicast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => matches!(address.octets(), [224, 0, 0, _]),
-        IpAddr::V6(address) => matches!(address.segments(), [first, ..] if first & 0xff0f == 0xff02),
+        IpAddr::V6(address) => {
+            matches!(address.segments(), [first, ..] if first & 0xff0f == 0xff02)
+        }
     }
 }
 
@@ -176,9 +178,7 @@ fn address_test<'a>(
 
 fn contains_ip<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
     match args {
-        [Value::Cidr(network), Value::Ip(address)] => {
-            Ok(Value::Bool(contains(*network, *address)))
-        }
+        [Value::Cidr(network), Value::Ip(address)] => Ok(Value::Bool(contains(*network, *address))),
         [Value::Cidr(network), Value::String(text)] => {
             let address = parse_ip(text.as_str()).map_err(|_| Failure::no_such_overload())?;
             Ok(Value::Bool(contains(*network, address)))
@@ -242,9 +242,7 @@ pub(crate) fn function(name: &str, overload: Option<&str>) -> Option<Function> {
         "isLinkLocalUnicast" => {
             |_, args| address_test("isLinkLocalUnicast", args, is_link_local_unicast)
         }
-        "isGlobalUnicast" => {
-            |_, args| address_test("isGlobalUnicast", args, is_global_unicast)
-        }
+        "isGlobalUnicast" => |_, args| address_test("isGlobalUnicast", args, is_global_unicast),
         "cidr" => cidr,
         "isCIDR" => |_, args| Ok(Value::Bool(parse_cidr(text("isCIDR", args)?).is_ok())),
         "containsIP" => contains_ip,

@@ -105,8 +105,7 @@ fn subtract<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fail
             None => Err(Failure::overflow(INT_OVERFLOW)),
         },
         (Value::Timestamp(a), Value::Timestamp(b)) => {
-            let nanos = i128::from(a.seconds - b.seconds) * 1_000_000_000
-                + i128::from(a.nanos)
+            let nanos = i128::from(a.seconds - b.seconds) * 1_000_000_000 + i128::from(a.nanos)
                 - i128::from(b.nanos);
             duration(i64::try_from(nanos).ok())
         }
@@ -116,7 +115,8 @@ fn subtract<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fail
 
 /// The point in time so many nanoseconds later.
 fn shift<'a>(time: Timestamp, nanos: i64) -> Result<Value<'a>, Failure> {
-    let total = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos) + i128::from(nanos);
+    let total =
+        i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos) + i128::from(nanos);
     let seconds = total.div_euclid(1_000_000_000);
     let nanos = total.rem_euclid(1_000_000_000);
     match (i64::try_from(seconds), u32::try_from(nanos)) {
@@ -179,10 +179,7 @@ fn not<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> 
     }
 }
 
-fn ordered<'a>(
-    args: &[Value<'a>],
-    holds: impl Fn(Ordering) -> bool,
-) -> Result<Value<'a>, Failure> {
+fn ordered<'a>(args: &[Value<'a>], holds: impl Fn(Ordering) -> bool) -> Result<Value<'a>, Failure> {
     match args {
         [a, b] => Ok(Value::Bool(holds(compare(a, b)?))),
         _ => Err(Failure::no_such_overload()),
@@ -242,7 +239,9 @@ fn map_insert<'a>(frame: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>
         entries.set(&key, value)?;
     }
     insert(&mut entries, rest, frame)?;
-    Ok(Value::Map(crate::cel::value::Map::Shared(Arc::new(entries))))
+    Ok(Value::Map(crate::cel::value::Map::Shared(Arc::new(
+        entries,
+    ))))
 }
 
 /// Inserts a key and value, or all entries of a map; a key that is there is an error.

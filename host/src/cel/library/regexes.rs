@@ -37,10 +37,7 @@ fn compile_now(pattern: &str, frame: &mut Frame<'_>) -> Result<Regex, String> {
     // repetitions multiply.
     let counted = pattern.contains('{');
     let weight = if counted { 200_000 } else { 4_000 };
-    if frame
-        .work(weight + 200 * pattern.len() as u64)
-        .is_err()
-    {
+    if frame.work(weight + 200 * pattern.len() as u64).is_err() {
         return Err("too many expressions are compiled".to_owned());
     }
     compile(pattern)

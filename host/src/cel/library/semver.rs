@@ -19,6 +19,19 @@ pub(crate) struct Version<'t> {
 impl<'t> Version<'t> {
     /// Reads a version; the problem is upstream's text.
     pub(crate) fn parse(text: &'t str) -> Result<Self, String> {
+        if let Some((major, minor, patch)) = plain(text.as_bytes()) {
+            return Ok(Self {
+                major,
+                minor,
+                patch,
+                pre: None,
+            });
+        }
+        Self::parse_any(text)
+    }
+
+    #[cold]
+    fn parse_any(text: &'t str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("Version string empty".to_owned());
         }
@@ -77,6 +90,36 @@ impl<'t> Version<'t> {
     }
 }
 
+/// The numbers of a version that has nothing else, in one pass: nearly all versions are so.
+fn plain(text: &[u8]) -> Option<(u64, u64, u64)> {
+    // No number of eighteen digits is too large.
+    if text.len() > 20 {
+        return None;
+    }
+    let mut numbers = [0u64; 3];
+    let mut rest = text.iter();
+    for (place, number) in numbers.iter_mut().enumerate() {
+        let mut digits = 0;
+        loop {
+            match rest.next() {
+                Some(digit @ b'0'..=b'9') => {
+                    // A zero in front.
+                    if digits > 0 && *number == 0 {
+                        return None;
+                    }
+                    *number = *number * 10 + u64::from(digit - b'0');
+                    digits += 1;
+                }
+                Some(b'.') if digits > 0 && place < 2 => break,
+                None if digits > 0 && place == 2 => break,
+                _ => return None,
+            }
+        }
+    }
+    let [major, minor, patch] = numbers;
+    Some((major, minor, patch))
+}
+
 fn number(digits: &str, name: &str, title: &str) -> Result<u64, String> {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!(
@@ -88,9 +131,16 @@ fn number(digits: &str, name: &str, title: &str) -> Result<u64, String> {
             "{title} number must not contain leading zeroes {digits:?}"
         ));
     }
-    digits
-        .parse()
-        .map_err(|_| format!("strconv.ParseUint: parsing {digits:?}: {}", if digits.is_empty() { "invalid syntax" } else { "value out of range" }))
+    digits.parse().map_err(|_| {
+        format!(
+            "strconv.ParseUint: parsing {digits:?}: {}",
+            if digits.is_empty() {
+                "invalid syntax"
+            } else {
+                "value out of range"
+            }
+        )
+    })
 }
 
 fn is_identifier(byte: u8) -> bool {
@@ -191,14 +241,9 @@ fn is_semver<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fai
     Ok(Value::Bool(read(args)?.is_ok()))
 }
 
-fn part<'a>(
-    args: &[Value<'a>],
-    part: impl Fn(&Version<'_>) -> u64,
-) -> Result<Value<'a>, Failure> {
+fn part<'a>(args: &[Value<'a>], part: impl Fn(&Version<'_>) -> u64) -> Result<Value<'a>, Failure> {
     match args {
-        [Value::Semver(text)] => {
-            Ok(Value::Int(part(&Version::of(text.as_str())?).cast_signed()))
-        }
+        [Value::Semver(text)] => Ok(Value::Int(part(&Version::of(text.as_str())?).cast_signed())),
         _ => Err(Failure::no_such_overload()),
     }
 }

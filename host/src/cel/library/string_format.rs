@@ -72,9 +72,9 @@ fn clause_with<'t, 'a>(
     let mut rest = clause;
     let mut precision = None;
     if let Some(after) = clause.strip_prefix('.') {
-        let end = after
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or_else(|| parse_error("error while parsing precision: could not find end of precision specifier"))?;
+        let end = after.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| {
+            parse_error("error while parsing precision: could not find end of precision specifier")
+        })?;
         let (digits, after) = after.split_at(end);
         let number: usize = digits
             .parse()
@@ -388,11 +388,18 @@ fn write_element<'a>(
         }
         Value::Double(number) if number.is_nan() => out.push_str("\"NaN\""),
         Value::Double(number) if number.is_infinite() => {
-            out.push_str(if *number > 0.0 { "\"+Inf\"" } else { "\"-Inf\"" });
+            out.push_str(if *number > 0.0 {
+                "\"+Inf\""
+            } else {
+                "\"-Inf\""
+            });
         }
         Value::Double(number) => write(out, format_args!("{number:.PRECISION$}")),
         Value::Timestamp(time) => {
-            write(out, format_args!("timestamp(\"{}\")", timestamp_text(*time)));
+            write(
+                out,
+                format_args!("timestamp(\"{}\")", timestamp_text(*time)),
+            );
         }
         Value::Duration(_) => {
             out.push_str("duration(\"");
@@ -427,7 +434,9 @@ pub(super) fn quoted(text: &str) -> String {
             '\u{b}' => out.push_str("\\v"),
             '\\' => out.push_str("\\\\"),
             '"' => out.push_str("\\\""),
-            c if c < ' ' || c == '\u{7f}' => write(&mut out, format_args!("\\x{:02x}", u32::from(c))),
+            c if c < ' ' || c == '\u{7f}' => {
+                write(&mut out, format_args!("\\x{:02x}", u32::from(c)))
+            }
             c if c.is_ascii() || is_printable(c) => out.push(c),
             c if u32::from(c) < 0x1_0000 => {
                 write(&mut out, format_args!("\\u{:04x}", u32::from(c)));

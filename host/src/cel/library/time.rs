@@ -130,7 +130,11 @@ impl Cursor<'_> {
             return Some(0);
         }
         self.0 = self.0.get(1..)?;
-        let len = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let len = self
+            .0
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let (digits, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         let digits = std::str::from_utf8(digits.get(..len.min(9))?).ok()?;
@@ -281,7 +285,9 @@ fn offset(zone: &str, time: Timestamp) -> Result<i64, Failure> {
         return Err(Failure::argument("time: invalid location name"));
     }
     let unknown = || Failure::argument(format!("unknown time zone {zone}"));
-    let found: TimeZone = TimeZoneDatabase::bundled().get(zone).map_err(|_| unknown())?;
+    let found: TimeZone = TimeZoneDatabase::bundled()
+        .get(zone)
+        .map_err(|_| unknown())?;
     // Go's names are file names: letters count.
     if found.iana_name() != Some(zone) {
         return Err(unknown());
@@ -325,15 +331,30 @@ pub(crate) fn function(name: &str) -> Option<Function> {
         },
         "getMinutes" => |_, args| {
             let of_duration: fn(i64) -> i64 = |nanos| nanos / 60_000_000_000;
-            part("getMinutes", args, |civil, _| civil.minute, Some(of_duration))
+            part(
+                "getMinutes",
+                args,
+                |civil, _| civil.minute,
+                Some(of_duration),
+            )
         },
         "getSeconds" => |_, args| {
             let of_duration: fn(i64) -> i64 = |nanos| nanos / 1_000_000_000;
-            part("getSeconds", args, |civil, _| civil.second, Some(of_duration))
+            part(
+                "getSeconds",
+                args,
+                |civil, _| civil.second,
+                Some(of_duration),
+            )
         },
         "getMilliseconds" => |_, args| {
             let of_duration: fn(i64) -> i64 = |nanos| nanos / 1_000_000;
-            part("getMilliseconds", args, |_, nanos| i64::from(nanos / 1_000_000), Some(of_duration))
+            part(
+                "getMilliseconds",
+                args,
+                |_, nanos| i64::from(nanos / 1_000_000),
+                Some(of_duration),
+            )
         },
         _ => return None,
     })

@@ -83,8 +83,7 @@ fn unescape(text: &str, part: Part) -> Result<Vec<u8>, String> {
                 if part == Part::Host && high < 8 && !is_percent {
                     return Err(shown());
                 }
-                if part == Part::Zone && !is_percent && value != b' ' && !Part::Host.allows(value)
-                {
+                if part == Part::Zone && !is_percent && value != b' ' && !Part::Host.allows(value) {
                     return Err(shown());
                 }
                 out.push(value);
@@ -251,7 +250,11 @@ impl Url {
             if request {
                 return Err("invalid URI for request".to_owned());
             }
-            if rest.split('/').next().is_some_and(|first| first.contains(':')) {
+            if rest
+                .split('/')
+                .next()
+                .is_some_and(|first| first.contains(':'))
+            {
                 return Err("first path segment in URL cannot contain colon".to_owned());
             }
         }
@@ -375,7 +378,8 @@ impl fmt::Display for Url {
             out.push(':');
         }
         if self.opaque.is_empty() {
-            let has_authority = !self.scheme.is_empty() || !self.host.is_empty() || self.user.is_some();
+            let has_authority =
+                !self.scheme.is_empty() || !self.host.is_empty() || self.user.is_some();
             let omitted = self.omit_host && self.host.is_empty() && self.user.is_none();
             if has_authority && !omitted {
                 if !self.host.is_empty() || !self.path.is_empty() || self.user.is_some() {
@@ -395,7 +399,12 @@ impl fmt::Display for Url {
             if !path.is_empty() && !path.starts_with('/') && !self.host.is_empty() {
                 out.push('/');
             }
-            if out.is_empty() && path.split('/').next().is_some_and(|first| first.contains(':')) {
+            if out.is_empty()
+                && path
+                    .split('/')
+                    .next()
+                    .is_some_and(|first| first.contains(':'))
+            {
                 out.push_str("./");
             }
             out.push_str(&path);

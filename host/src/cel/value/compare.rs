@@ -39,9 +39,7 @@ fn equal_to<'a>(a: &Value<'a>, b: &Value<'a>, frame: &mut Frame<'a>) -> Result<b
             Value::Int(_) | Value::Uint(_) | Value::Double(_),
         ) => numeric(a, b) == Some(Ordering::Equal),
         (Value::Bytes(a), Value::Bytes(b)) => a == b,
-        (Value::Timestamp(a), Value::Timestamp(b)) => {
-            (a.seconds, a.nanos) == (b.seconds, b.nanos)
-        }
+        (Value::Timestamp(a), Value::Timestamp(b)) => (a.seconds, a.nanos) == (b.seconds, b.nanos),
         (Value::Type(a), Value::Type(b)) => a == b,
         (Value::List(a), Value::List(b)) => return equal_lists(a, b, frame),
         (Value::Map(a), Value::Map(b)) => {
@@ -181,7 +179,10 @@ fn numeric(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "upstream compares as floats within the bounds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "upstream compares as floats within the bounds"
+)]
 fn double_int(a: f64, b: i64) -> Option<Ordering> {
     if a < -9_223_372_036_854_775_808.0 {
         return Some(Ordering::Less);
@@ -192,7 +193,10 @@ fn double_int(a: f64, b: i64) -> Option<Ordering> {
     a.partial_cmp(&(b as f64))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "upstream compares as floats within the bounds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "upstream compares as floats within the bounds"
+)]
 fn double_uint(a: f64, b: u64) -> Option<Ordering> {
     if a < 0.0 {
         return Some(Ordering::Less);

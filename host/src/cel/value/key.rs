@@ -138,13 +138,19 @@ impl Eq for Key<'_> {}
 /// `value` as an `i64` if nothing is lost.
 pub(crate) fn double_as_int(value: f64) -> Option<i64> {
     let int = to_int(value)?;
-    #[expect(clippy::cast_precision_loss, reason = "the comparison is the test for loss")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the comparison is the test for loss"
+    )]
     (int as f64 == value).then_some(int)
 }
 
 /// `value` as a `u64` if nothing is lost.
 pub(crate) fn double_as_uint(value: f64) -> Option<u64> {
     let uint = to_uint(value)?;
-    #[expect(clippy::cast_precision_loss, reason = "the comparison is the test for loss")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the comparison is the test for loss"
+    )]
     (uint as f64 == value).then_some(uint)
 }

@@ -179,8 +179,8 @@ impl Translation<'_> {
                 }
                 name.push(c);
             }
-            let valid = !name.is_empty()
-                && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+            let valid =
+                !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
             if !closed || !valid {
                 return Err(self.problem("invalid named capture"));
             }
@@ -216,9 +216,17 @@ impl Translation<'_> {
         match c {
             'd' => self.out.push_str(if in_class { "0-9" } else { "[0-9]" }),
             'D' => self.out.push_str("[^0-9]"),
-            'w' => self.out.push_str(if in_class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
+            'w' => self.out.push_str(if in_class {
+                "0-9A-Za-z_"
+            } else {
+                "[0-9A-Za-z_]"
+            }),
             'W' => self.out.push_str("[^0-9A-Za-z_]"),
-            's' => self.out.push_str(if in_class { "\\t\\n\\f\\r " } else { "[\\t\\n\\f\\r ]" }),
+            's' => self.out.push_str(if in_class {
+                "\\t\\n\\f\\r "
+            } else {
+                "[\\t\\n\\f\\r ]"
+            }),
             'S' => self.out.push_str("[^\\t\\n\\f\\r ]"),
             'b' if !in_class => self.out.push_str("(?-u:\\b)"),
             'B' if !in_class => self.out.push_str("(?-u:\\B)"),
