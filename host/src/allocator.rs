@@ -36,6 +36,7 @@ mod capacity;
 mod explain;
 mod expressions;
 mod inventory;
+mod lookup;
 mod nodes;
 mod outcome;
 mod plan;
@@ -49,6 +50,7 @@ mod view;
 pub use capacity::Refusal;
 pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule, Shortage};
 pub use prepared::{Plan, Prepared};
+pub use lookup::{CounterLeft, DeviceView};
 pub use share_ids::ShareIds;
 pub use view::PoolState;
 

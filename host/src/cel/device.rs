@@ -47,6 +47,7 @@ impl<'a> Domains<'a> {
             return Ok(());
         };
         for (name, attribute) in attributes {
+            // The usual case first; what it leaves to the others does not change.
             if attribute.ints.is_some() || attribute.bools.is_some() || attribute.strings.is_some()
             {
                 continue;

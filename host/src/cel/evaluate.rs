@@ -25,6 +25,10 @@ impl Node {
         match self {
             Self::Constant(value) => Ok(value.borrowed()),
             Self::ConstantFailure(failure) => Err(failure.clone()),
+            Self::Known(value, cost) => {
+                frame.charge(*cost)?;
+                Ok(value.borrowed())
+            }
             Self::Attribute(attribute) => attribute.evaluate(frame),
             Self::And(terms) => logical(terms, false, frame),
             Self::Or(terms) => logical(terms, true, frame),

@@ -217,12 +217,12 @@ impl<'c> Planner<'c> {
             && let Some(Node::Constant(Value::String(pattern))) = args.get(1)
         {
             let regex = library::regexes::compile(pattern.as_str()).map_err(Failure::argument)?;
-            return Ok(Node::Call(Box::new(Call {
+            return Ok(fold::call(Call {
                 callee: Callee::Regex(function, regex),
                 args,
                 price: Price::of(name, overload),
                 sequential: true,
-            })));
+            }));
         }
         generic(name, overload, args)
     }
@@ -394,12 +394,12 @@ fn generic(name: &str, overload: Option<&str>, args: Vec<Node>) -> Result<Node, 
         .ok_or_else(|| Failure::new(ErrorKind::Type, format!("no such overload: {name}(...)")))?;
     let sequential =
         args.len() > 2 || name == "format" || (overload.is_none() && !dispatches_itself(name));
-    Ok(Node::Call(Box::new(Call {
+    Ok(fold::call(Call {
         callee: Callee::Function(function),
         args,
         price: Price::of(name, overload),
         sequential,
-    })))
+    }))
 }
 
 /// Functions that upstream binds once for all of their overloads.

@@ -68,6 +68,8 @@ pub(crate) struct Cidr {
 #[derive(Debug, Clone)]
 pub(crate) struct QuantityValue {
     pub(crate) quantity: Quantity,
+    /// The same as a whole number, where that is quick to tell.
+    pub(crate) whole: Option<i64>,
     /// The answer of `add` or `sub`. Upstream's `==` does not know such values on its right-hand
     /// side and fails; the same selector has to fail here.
     pub(crate) computed: bool,

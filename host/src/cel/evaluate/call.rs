@@ -41,8 +41,17 @@ impl Call {
         }
     }
 
+    /// Calls with constants.
+    pub(crate) fn run_constants(
+        &self,
+        args: &[Value<'static>],
+        frame: &mut Frame<'static>,
+    ) -> Result<Value<'static>, Failure> {
+        self.run(args, frame)
+    }
+
     /// Calls with arguments that all have values.
-    fn run<'a>(&'a self, args: &[Value<'a>], frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
+    fn run<'a>(&self, args: &[Value<'a>], frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         let before = if self.price.needs_result() {
             None
         } else {

@@ -35,27 +35,63 @@ pub(crate) fn is_computed(value: &Value<'_>) -> bool {
 
 /// The order of two quantities.
 pub(crate) fn compare(a: &Value<'_>, b: &Value<'_>) -> Result<Ordering, Failure> {
-    let borrow = |value: &Value<'_>| -> Option<Quantity> {
-        match value {
-            Value::Capacity(text) => Quantity::parse(text).ok(),
-            _ => None,
-        }
+    if let (Some(a), Some(b)) = (whole_of(a), whole_of(b)) {
+        return Ok(a.cmp(&b));
+    }
+    let parse_capacity = |value: &Value<'_>| match value {
+        Value::Capacity(text) => parse(text).map(Some),
+        _ => Ok(None),
     };
-    let (parsed_a, parsed_b) = (borrow(a), borrow(b));
-    let known = |value: &Value<'_>, parsed: &Option<Quantity>| match (value, parsed) {
-        (_, Some(_)) => Ok(()),
-        (Value::Quantity(_) | Value::ConstantQuantity(_), None) => Ok(()),
-        (Value::Capacity(text), None) => parse(text).map(|_| ()),
-        _ => Err(Failure::no_such_overload()),
-    };
-    known(a, &parsed_a)?;
-    known(b, &parsed_b)?;
+    let (parsed_a, parsed_b) = (parse_capacity(a)?, parse_capacity(b)?);
     let a = reference(a, parsed_a.as_ref());
     let b = reference(b, parsed_b.as_ref());
     match (a, b) {
         (Some(a), Some(b)) => Ok(a.cmp(b)),
         _ => Err(Failure::no_such_overload()),
     }
+}
+
+fn whole_of(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Capacity(text) => whole(text),
+        Value::Quantity(value) => value.whole,
+        Value::ConstantQuantity(value) => value.whole,
+        _ => None,
+    }
+}
+
+/// The number of a quantity that is digits and a suffix, as most are; none where the answer
+/// would not be the same for sure.
+fn whole(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let digits = bytes
+        .iter()
+        .take(16)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    if digits == 0 || digits > 15 {
+        return None;
+    }
+    let (digits, suffix) = bytes.split_at_checked(digits)?;
+    let number = digits
+        .iter()
+        .fold(0i64, |number, digit| number * 10 + i64::from(digit - b'0'));
+    let factor: i64 = match suffix {
+        b"" => 1,
+        b"Ki" => 1 << 10,
+        b"Mi" => 1 << 20,
+        b"Gi" => 1 << 30,
+        b"Ti" => 1 << 40,
+        b"Pi" => 1 << 50,
+        b"k" => 1_000,
+        b"M" => 1_000_000,
+        b"G" => 1_000_000_000,
+        b"T" => 1_000_000_000_000,
+        b"P" => 1_000_000_000_000_000,
+        _ => return None,
+    };
+    // Far below where upstream begins to cap.
+    number.checked_mul(factor).filter(|value| *value < 1 << 60)
 }
 
 fn reference<'v>(value: &'v Value<'_>, parsed: Option<&'v Quantity>) -> Option<&'v Quantity> {
@@ -98,13 +134,21 @@ fn compare_to<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Fa
 
 fn from_text<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
     match args {
-        [Value::String(text)] => Ok(wrap(parse(text.as_str())?, false)),
+        [Value::String(text)] => Ok(Value::Quantity(Arc::new(QuantityValue {
+            quantity: parse(text.as_str())?,
+            whole: whole(text.as_str()),
+            computed: false,
+        }))),
         _ => Err(mismatch("quantity", args)),
     }
 }
 
-fn wrap<'a>(quantity: Quantity, computed: bool) -> Value<'a> {
-    Value::Quantity(Arc::new(QuantityValue { quantity, computed }))
+fn computed<'a>(quantity: Quantity) -> Value<'a> {
+    Value::Quantity(Arc::new(QuantityValue {
+        quantity,
+        whole: None,
+        computed: true,
+    }))
 }
 
 fn is_quantity<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
@@ -142,13 +186,13 @@ fn both(function: &str, args: &[Value<'_>]) -> Result<(Quantity, Quantity), Fail
 fn add<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
     let (mut sum, other) = both("add", args)?;
     sum.add(&other);
-    Ok(wrap(sum, true))
+    Ok(computed(sum))
 }
 
 fn sub<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
     let (mut difference, other) = both("sub", args)?;
     difference.sub(&other);
-    Ok(wrap(difference, true))
+    Ok(computed(difference))
 }
 
 /// The functions on quantities.

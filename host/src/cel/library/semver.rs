@@ -19,6 +19,19 @@ pub(crate) struct Version<'t> {
 impl<'t> Version<'t> {
     /// Reads a version; the problem is upstream's text.
     pub(crate) fn parse(text: &'t str) -> Result<Self, String> {
+        if let Some((major, minor, patch)) = plain(text.as_bytes()) {
+            return Ok(Self {
+                major,
+                minor,
+                patch,
+                pre: None,
+            });
+        }
+        Self::parse_any(text)
+    }
+
+    #[cold]
+    fn parse_any(text: &'t str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("Version string empty".to_owned());
         }
@@ -75,6 +88,36 @@ impl<'t> Version<'t> {
                 (Some(a), Some(b)) => compare_prereleases(a, b),
             })
     }
+}
+
+/// The numbers of a version that has nothing else, in one pass: nearly all versions are so.
+fn plain(text: &[u8]) -> Option<(u64, u64, u64)> {
+    // No number of eighteen digits is too large.
+    if text.len() > 20 {
+        return None;
+    }
+    let mut numbers = [0u64; 3];
+    let mut rest = text.iter();
+    for (place, number) in numbers.iter_mut().enumerate() {
+        let mut digits = 0;
+        loop {
+            match rest.next() {
+                Some(digit @ b'0'..=b'9') => {
+                    // A zero in front.
+                    if digits > 0 && *number == 0 {
+                        return None;
+                    }
+                    *number = *number * 10 + u64::from(digit - b'0');
+                    digits += 1;
+                }
+                Some(b'.') if digits > 0 && place < 2 => break,
+                None if digits > 0 && place == 2 => break,
+                _ => return None,
+            }
+        }
+    }
+    let [major, minor, patch] = numbers;
+    Some((major, minor, patch))
 }
 
 fn number(digits: &str, name: &str, title: &str) -> Result<u64, String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Element, Entry, Node};
+use super::{Call, Element, Entry, Node};
 use crate::cel::evaluate::{Failure, Frame};
 use crate::cel::library;
 use crate::cel::value::{Entries, Key, Value};
@@ -33,6 +33,39 @@ pub(super) fn convert(
     let function = library::function(name, overload).ok_or_else(Failure::no_such_overload)?;
     let mut frame = Frame::for_constants();
     function(&mut frame, std::slice::from_ref(value)).map(Node::Constant)
+}
+
+/// A call; where all of its arguments are constants, what it gives is computed once. Upstream
+/// computes it every time, so it goes on to cost what it costs, and a failure stays one of the
+/// evaluation.
+pub(super) fn call(call: Call) -> Node {
+    let constants: Option<Vec<Value<'_>>> = call
+        .args
+        .iter()
+        .map(|arg| match arg {
+            Node::Constant(value) => Some(value.clone()),
+            _ => None,
+        })
+        .collect();
+    let Some(args) = constants else {
+        return Node::Call(Box::new(call));
+    };
+    let mut frame = Frame::for_constants();
+    let result = call.run_constants(&args, &mut frame);
+    match result {
+        Ok(value) if is_compact(&value) => Node::Known(value, frame.cost()),
+        _ => Node::Call(Box::new(call)),
+    }
+}
+
+/// Whether a computed value is worth keeping as long as the selector.
+fn is_compact(value: &Value<'_>) -> bool {
+    match value {
+        Value::String(text) => text.as_str().len() <= 1024,
+        Value::List(list) => list.len() <= 64,
+        Value::Bytes(_) | Value::Map(_) => false,
+        _ => true,
+    }
 }
 
 /// A list, as a constant if all of its elements are.

@@ -17,6 +17,8 @@ pub(crate) enum Node {
     Constant(Value<'static>),
     /// A list or map of constants that cannot be made.
     ConstantFailure(Failure),
+    /// A call of constants: its value and what it costs.
+    Known(Value<'static>, u64),
     Attribute(Box<Attribute>),
     And(Vec<Node>),
     Or(Vec<Node>),
