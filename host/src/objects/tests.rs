@@ -66,7 +66,7 @@ fn all_problems(file: &str, text: &str) -> Vec<Problem> {
     } = read(file, text);
     let (cluster, duplicates) = Cluster::from_objects(objects);
     problems.extend(duplicates);
-    let pending = cross_check(&cluster, &problems);
+    let pending = cross_check(&cluster);
     problems.extend(pending);
     problems
 }

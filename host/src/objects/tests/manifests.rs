@@ -44,7 +44,7 @@ fn workloads_for_the_big_cluster_find_all_they_name_there() {
         all.extend(read(&other, &workload));
         let (cluster, duplicates) = Cluster::from_objects(all.objects);
         assert_eq!(shown(&duplicates), "");
-        assert_eq!(shown(&cross_check(&cluster, &all.problems)), "", "{other}");
+        assert_eq!(shown(&cross_check(&cluster)), "", "{other}");
         assert!(
             workloads(&cluster)
                 .pods
