@@ -7,5 +7,10 @@
 
 pub mod allocator;
 pub mod cel;
+pub mod configuration;
+pub mod names;
+pub mod node_selector;
+pub mod placement;
 pub mod policy;
+pub mod objects;
 pub mod quantity;
