@@ -127,7 +127,7 @@ fn a_crate_that_exports_no_policy_is_told_the_line_it_lacks() {
     fs::create_dir_all(folder.join("src")).unwrap();
     fs::write(
         folder.join("Cargo.toml"),
-        "[package]\nname = \"not-a-policy\"\nedition = \"2024\"\n[workspace]\n",
+        "[package]\nname = \"not-a-policy\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
     )
     .unwrap();
     fs::write(folder.join("src/lib.rs"), "#![no_std]\n//! Nothing.\n").unwrap();
