@@ -168,10 +168,14 @@ impl Problem {
         let state = self.state().map_err(|error| error.to_string())?;
         let allocator = Allocator::new(features, self.slices(), self.classes());
         let claims = self.claims();
+        // A sweep goes the way of a scheduler: one plan for all nodes.
+        let prepared = allocator.prepare(&state);
+        let plan = prepared.plan(&claims);
+        let each = |node: &Node| plan.allocate(node, &Guidance::default(), BUDGET);
         let allocate =
             |node: &Node| allocator.allocate(&state, node, &claims, &Guidance::default(), BUDGET);
         match (&self.expected_fit, &self.expected, self.nodes()) {
-            (Some(want), _, nodes) if self.sweep => answer::check_sweep(want, nodes, allocate),
+            (Some(want), _, nodes) if self.sweep => answer::check_sweep(want, nodes, each),
             (_, Some(want), [node]) => answer::check(want, &self.expect, &allocate(node)),
             _ => Err("the case has no answer to compare with".to_owned()),
         }

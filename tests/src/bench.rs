@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 pub mod allocations;
+pub mod policies;
 pub mod selectors;
 
 /// One line of the table.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::Allocator;
 use super::inventory::Inventory;
 use crate::cel::{CelError, Environment, Options, Selector};
 
@@ -28,6 +29,8 @@ pub(super) struct Expression {
     selector: Result<Selector, CelError>,
     asked: Box<[AtomicU64]>,
     matched: Box<[AtomicU64]>,
+    /// How often the selector was evaluated.
+    evaluations: AtomicU64,
 }
 
 impl Expressions {
@@ -57,12 +60,23 @@ impl Expressions {
             selector: Selector::compile(text, self.options),
             asked: bits(),
             matched: bits(),
+            evaluations: AtomicU64::new(0),
         });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST {
             known.clear();
         }
         known.entry(text.to_owned()).or_insert(expression).clone()
+    }
+}
+
+impl Allocator {
+    /// How often a selector was evaluated on a device so far. It stands still while claims ask what
+    /// was asked before of slices that did not change.
+    #[must_use]
+    pub fn selector_evaluations(&self) -> u64 {
+        let known = self.expressions.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().map(|expression| expression.evaluations.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -94,6 +108,7 @@ impl Expression {
             .object
             .spec
             .driver;
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
         let verdict = selector.matches(driver, inventory.device(device))?.matches;
         let (word, bit) = (device as usize / 64, 1 << (device % 64));
         if verdict && let Some(matched) = self.matched.get(word) {

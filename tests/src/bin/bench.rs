@@ -56,7 +56,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(time: Duration) -> Result<Vec<Row>, bench::Failure> {
-    let oracle = match Oracle::from_environment(&env::temp_dir().join("supercargo-bench")) {
+    let folder = env::temp_dir().join("supercargo-bench");
+    let oracle = match Oracle::from_environment(&folder) {
         Ok(oracle) => Some(oracle),
         Err(OracleError::NotAskedFor) => None,
         Err(error) => {
@@ -75,6 +76,11 @@ fn measure(time: Duration) -> Result<Vec<Row>, bench::Failure> {
         time,
         oracle.as_ref(),
     )?);
+    match bench::policies::rows(time, &folder) {
+        Ok(policies) => rows.extend(policies),
+        // Needs a toolchain for WebAssembly, which not every machine has.
+        Err(failure) => eprintln!("bench: without policies: {failure}"),
+    }
     Ok(rows)
 }
 
