@@ -1,0 +1,8 @@
+//! Text for people: tables, pictures and reasons.
+//!
+//! A renderer takes a view (plain data) and returns a string; it reads no files, asks no terminal
+//! and decides nothing, so that what users see is tested as text.
+
+pub mod style;
+pub mod table;
+pub mod terminal;
