@@ -7,4 +7,6 @@
 
 pub mod allocator;
 pub mod cel;
+pub mod names;
+pub mod node_selector;
 pub mod quantity;
