@@ -9,4 +9,6 @@ pub mod allocator;
 pub mod cel;
 pub mod names;
 pub mod node_selector;
+pub mod placement;
 pub mod quantity;
+pub mod scheduling;
