@@ -6,6 +6,8 @@
 //! text. What several commands need (reading manifests, loading policies, drawing tables) lives
 //! beside [`cli`], so that commands never call each other.
 
-pub mod cli;
+//CLI
 pub mod input;
+pub mod inventory;
 pub mod render;
+pub mod topology;

@@ -3,6 +3,10 @@
 //! A renderer takes a view (plain data) and returns a string; it reads no files, asks no terminal
 //! and decides nothing, so that what users see is tested as text.
 
+pub mod allocation;
+pub mod comparison;
+pub mod devices;
 pub mod style;
 pub mod table;
 pub mod terminal;
+pub mod topology;

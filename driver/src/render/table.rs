@@ -14,20 +14,25 @@ const GAP: usize = 3;
 /// A column's heading, and whether its cells may be broken over several lines.
 #[derive(Debug, Clone)]
 pub struct Column {
-    title: &'static str,
+    title: String,
     /// The least width a wrapped cell gets; `None`: never wrapped.
     narrowest: Option<usize>,
 }
 
 impl Column {
     /// A column whose cells stay on one line.
-    pub const fn fixed(title: &'static str) -> Self {
-        Self { title, narrowest: None }
+    pub fn fixed(title: &str) -> Self {
+        Self { title: title.to_owned(), narrowest: None }
+    }
+
+    /// A column with a name from outside, in capitals like the others.
+    pub fn named(title: &str) -> Self {
+        Self { title: printable(&title.to_uppercase()), narrowest: None }
     }
 
     /// A column that gives way down to `narrowest` when the terminal is narrow.
-    pub const fn wrapping(title: &'static str, narrowest: usize) -> Self {
-        Self { title, narrowest: Some(narrowest) }
+    pub fn wrapping(title: &str, narrowest: usize) -> Self {
+        Self { title: title.to_owned(), narrowest: Some(narrowest) }
     }
 }
 
@@ -81,7 +86,7 @@ impl Table {
     /// The table as text, `width` columns wide at most where that can be had.
     pub fn render(&self, width: Option<usize>) -> String {
         let widths = self.widths(width);
-        let heading: Vec<Cell> = self.columns.iter().map(|column| Cell::new(STRONG, column.title)).collect();
+        let heading: Vec<Cell> = self.columns.iter().map(|column| Cell::new(STRONG, column.title.as_str())).collect();
         let mut text = String::new();
         for row in std::iter::once(&heading).chain(&self.rows) {
             lay_out(row, &widths, &mut text);
@@ -110,6 +115,12 @@ impl Table {
             let Some(widest) = widest.max() else { break };
             *widest -= 1;
             excess -= 1;
+        }
+        // Lines broken at words seldom fill their column: close up what is left.
+        for (at, (width, column)) in widths.iter_mut().zip(&self.columns).enumerate() {
+            let cells = self.rows.iter().filter_map(|row| row.get(at));
+            let lines = cells.flat_map(|cell| wrap(&cell.text, *width));
+            *width = lines.map(|line| line.width()).max().unwrap_or(0).max(column.title.width());
         }
         widths
     }
@@ -207,11 +218,15 @@ mod tests {
     fn on_a_narrow_terminal_the_widest_columns_give_way() {
         assert_eq!(
             anstream::adapter::strip_str(&table().render(Some(44))).to_string(),
-            "POD       DEVICES           WHY\n\
-             train-0   gpu-0 gpu-1       fills a group\n          \
-                       gpu-2 gpu-3       that was already\n                            \
-                                         broken\n\
-             x                           none\n"
+            [
+                "POD       DEVICES       WHY",
+                "train-0   gpu-0 gpu-1   fills a group",
+                "          gpu-2 gpu-3   that was",
+                "                        already broken",
+                "x                       none",
+                "",
+            ]
+            .join("\n")
         );
     }
 

@@ -106,7 +106,7 @@ impl Drawing {
         }
     }
 
-    fn append_below(&mut self, other: Self) {
+    pub(super) fn append_below(&mut self, other: Self) {
         self.lines.extend(other.lines);
     }
 
@@ -179,17 +179,17 @@ fn boxed(group: &Group) -> Drawing {
         bottom.extend(std::iter::repeat_n('─', columns));
         inner += columns;
     }
+    // A title longer than its devices widens the box.
     let title = printable(&group.title);
-    let room = inner.saturating_sub(2);
-    let title: String = title.chars().take(room).collect();
-    let rule = inner.saturating_sub(title.width() + 2);
+    let slack = (title.width() + 3).saturating_sub(inner);
+    middle.extend(std::iter::repeat_n(' ', slack));
+    bottom.extend(std::iter::repeat_n('─', slack));
+    let width = inner + slack;
+    let rule = width - title.width() - 2;
     let mut drawing = Drawing::default();
-    drawing.push(
-        format!("┌ {} {}┐", paint(FAINT, &title), "─".repeat(rule)),
-        title.width() + rule + 4,
-    );
-    drawing.push(format!("│{middle}│"), inner + 2);
-    drawing.push(format!("└{bottom}┘"), inner + 2);
+    drawing.push(format!("┌ {} {}┐", paint(FAINT, &title), "─".repeat(rule)), width + 2);
+    drawing.push(format!("│{middle}│"), width + 2);
+    drawing.push(format!("└{bottom}┘"), width + 2);
     drawing
 }
 
@@ -234,9 +234,9 @@ mod tests {
         assert_eq!(
             plain(&drawn),
             "node-a\n\
-             ┌ NVLink 0 ─────┐ ┌ N ┐\n\
-             │ A   A   ·   ■ │ │ × │\n\
-             └───────────────┘ └───┘\n"
+             ┌ NVLink 0 ─────┐ ┌ NVLink 1 ─┐\n\
+             │ A   A   ·   ■ │ │ ×         │\n\
+             └───────────────┘ └───────────┘\n"
         );
     }
 
