@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn boxes_that_do_not_fit_go_to_the_next_row() {
         let group = Group { title: "g".into(), slots: whole(&[Holder::Free]), partitioned: false };
-        let drawn = node(&Node { name: "n".into(), groups: vec![group; 3] }, 11);
+        let drawn = node(&Node { name: "n".into(), groups: vec![group; 3] }, 13);
         assert_eq!(drawn.height(), 1 + 3 + 3);
     }
 
