@@ -204,8 +204,11 @@ impl Scheduler<'_> {
         } else {
             Err(Pending::Blocked(blockers))
         };
-        if let (Err(pending), Some(outcome)) = (result, self.claims.get_mut(claim)) {
-            outcome.state = ClaimState::Pending(Some(pending));
+        if let Some(outcome) = self.claims.get_mut(claim) {
+            outcome.state = match result {
+                Ok(chosen) => ClaimState::Now(chosen),
+                Err(pending) => ClaimState::Pending(Some(pending)),
+            };
         }
     }
 
@@ -333,7 +336,7 @@ impl Scheduler<'_> {
             .map(|allocation| allocation.results.clone())
             .unwrap_or_default();
         for (&claim, result) in pending.iter().zip(results) {
-            self.allocate(claim, result, &node);
+            self.allocate(claim, result);
         }
         Ok(Chosen {
             node,
@@ -342,7 +345,7 @@ impl Scheduler<'_> {
         })
     }
 
-    fn allocate(&mut self, claim: usize, result: AllocationResult, node: &str) {
+    fn allocate(&mut self, claim: usize, result: AllocationResult) {
         if let Some(outcome) = self.claims.get_mut(claim) {
             reservation::allocate(&mut outcome.claim, result);
             outcome.state = ClaimState::Now {

@@ -66,11 +66,10 @@ impl ClaimOutcome {
 pub enum ClaimState {
     /// It was when it was read.
     Before,
-    /// Now, through this node.
-    Now {
-        /// The node that was chosen.
-        node: String,
-    },
+    /// Now, for a pod; the decision stands with the first pod that uses it.
+    ForPod,
+    /// Now, for itself: no pod uses it.
+    Now(Chosen),
     /// It is not. The reason stands here for claims that no pod uses, and with the pod otherwise.
     Pending(Option<Pending>),
 }
