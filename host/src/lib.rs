@@ -7,6 +7,7 @@
 
 pub mod allocator;
 pub mod cel;
+pub mod configuration;
 pub mod names;
 pub mod node_selector;
 pub mod placement;
