@@ -6,6 +6,7 @@
 //! text. What several commands need (reading manifests, loading policies, drawing tables) lives
 //! beside [`cli`], so that commands never call each other.
 
+pub mod claims;
 pub mod cli;
 pub mod input;
 pub mod inventory;

@@ -1,49 +1,34 @@
 //! Stand-in until placement arrives.
 #![allow(missing_docs)]
-use crate::allocator::{AllocateError, AllocatedState, Allocation, Allocator, Budget, Guidance};
+use crate::allocator::{AllocatedState, Allocator, Budget, Guidance};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::ResourceClaim;
+use std::sync::Arc;
+
+mod decision;
+pub use decision::{Answer, Consultation, Decision, Outcome, Verdict, Weighed};
 
 #[derive(Debug)]
 pub struct Placement {
-    pub allocator: Allocator,
-}
-
-#[derive(Debug)]
-pub struct Decision {
-    pub allocation: Option<Allocation>,
-    pub failure: Option<AllocateError>,
-    pub score: Option<f64>,
+    allocator: Arc<Allocator>,
 }
 
 impl Placement {
-    pub fn place(
-        &self,
-        state: &AllocatedState,
-        node: &Node,
-        claims: &[&ResourceClaim],
-    ) -> Decision {
-        let budget = Budget {
-            steps: 1_000_000,
-            deadline: None,
-        };
-        match self
-            .allocator
-            .allocate(state, node, claims, &Guidance::default(), budget)
-        {
-            Ok(allocation) => Decision {
-                allocation,
-                failure: None,
-                score: None,
-            },
-            Err(failure) => Decision {
-                allocation: None,
-                failure: Some(failure),
-                score: None,
-            },
-        }
+    pub fn first_fit(allocator: Arc<Allocator>) -> Self {
+        Self { allocator }
     }
-    pub fn ranks_nodes(&self, _claims: &[&ResourceClaim]) -> bool {
+    pub fn allocator(&self) -> &Arc<Allocator> {
+        &self.allocator
+    }
+    pub fn place(&self, state: &AllocatedState, node: &Node, claims: &[&ResourceClaim], budget: Budget) -> Decision {
+        let (allocation, failure) =
+            match self.allocator.allocate(state, node, claims, &Guidance::default(), budget) {
+                Ok(allocation) => (allocation, None),
+                Err(failure) => (None, Some(failure)),
+            };
+        Decision { allocation, failure, score: None, consultations: Vec::new() }
+    }
+    pub fn ranks_nodes(&self) -> bool {
         false
     }
 }

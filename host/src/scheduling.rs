@@ -26,7 +26,7 @@ pub use outcome::{
     Refusal, Schedule,
 };
 
-use crate::allocator::AllocatedState;
+use crate::allocator::{AllocatedState, Budget};
 use crate::node_selector::{self, NodeTerms};
 use crate::placement::{Decision, Placement};
 
@@ -86,8 +86,8 @@ pub fn full_name(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Obje
     )
 }
 
-/// Schedules everything in order. `progress` is told the number of each task before it begins.
-pub fn schedule(input: Input, placement: &Placement, progress: &mut dyn FnMut(usize)) -> Schedule {
+/// Schedules everything in order, each question to one node within `budget`. `progress` is told the number of each task before it begins.
+pub fn schedule(input: Input, placement: &Placement, budget: Budget, progress: &mut dyn FnMut(usize)) -> Schedule {
     let Input {
         mut nodes,
         claims,
@@ -103,6 +103,7 @@ pub fn schedule(input: Input, placement: &Placement, progress: &mut dyn FnMut(us
         classes,
         admin_namespaces,
         placement,
+        budget,
     };
     let mut pods = Vec::new();
     for (at, task) in tasks.into_iter().enumerate() {
@@ -127,6 +128,7 @@ struct Scheduler<'a> {
     admin_namespaces: BTreeSet<String>,
     state: AllocatedState,
     placement: &'a Placement,
+    budget: Budget,
 }
 
 impl Scheduler<'_> {
@@ -309,7 +311,7 @@ impl Scheduler<'_> {
                     decision: None,
                 });
             }
-            let decision = self.placement.place(&self.state, node, &wanted);
+            let decision = self.placement.place(&self.state, node, &wanted, self.budget);
             if decision.allocation.is_none() {
                 refusals.push(NodeRefusal {
                     node: name,
@@ -323,7 +325,7 @@ impl Scheduler<'_> {
             if better {
                 best = Some((name, decision));
             }
-            if !self.placement.ranks_nodes(&wanted) {
+            if !self.placement.ranks_nodes() {
                 break;
             }
         }
@@ -348,9 +350,7 @@ impl Scheduler<'_> {
     fn allocate(&mut self, claim: usize, result: AllocationResult) {
         if let Some(outcome) = self.claims.get_mut(claim) {
             reservation::allocate(&mut outcome.claim, result);
-            outcome.state = ClaimState::Now {
-                node: node.to_owned(),
-            };
+            outcome.state = ClaimState::ForPod;
             in_use::enter(&mut self.state, &outcome.claim);
         }
     }

@@ -1,10 +1,10 @@
 //! From a schedule to the rows of the table.
 
 use k8s_openapi::api::resource::v1::{DeviceRequestAllocationResult, ResourceClaim};
-use supercargo_host::allocator::DeviceId;
 use supercargo_host::placement::{Answer, Consultation, Decision, Outcome};
 use supercargo_host::scheduling::{Chosen, ClaimOutcome, ClaimState, Pending, PodOutcome, Schedule, full_name};
 
+use crate::claims::{device_id, results, short};
 use crate::inventory::{Inventory, show};
 use crate::render::allocation::{DeviceRow, Row, State};
 
@@ -160,27 +160,6 @@ pub(super) fn in_short(pending: &Pending) -> String {
             [one] => format!("does not fit on {}, the only node", one.node),
             all => format!("fits on none of {} nodes", all.len()),
         },
-    }
-}
-
-/// Names in namespace `default` go without it.
-pub(super) fn short(full: &str) -> String {
-    full.strip_prefix("default/").unwrap_or(full).to_owned()
-}
-
-/// What a claim was given.
-pub(crate) fn results(claim: &ResourceClaim) -> impl Iterator<Item = &DeviceRequestAllocationResult> {
-    let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
-    let devices = allocation.and_then(|allocation| allocation.devices.as_ref());
-    devices.into_iter().flat_map(|devices| devices.results.iter().flatten())
-}
-
-/// The device of a result.
-pub(crate) fn device_id(result: &DeviceRequestAllocationResult) -> DeviceId {
-    DeviceId {
-        driver: result.driver.as_str().into(),
-        pool: result.pool.as_str().into(),
-        device: result.device.as_str().into(),
     }
 }
 
