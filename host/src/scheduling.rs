@@ -14,6 +14,8 @@ pub mod in_use;
 pub mod node_taints;
 pub mod reservation;
 
+mod choice;
+mod input;
 mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,51 +28,9 @@ pub use outcome::{
     Refusal, Schedule,
 };
 
-use crate::allocator::{AllocatedState, Budget};
+use crate::allocator::{AllocatedState, Budget, Explanation, RequestIndex};
 use crate::node_selector::{self, NodeTerms};
 use crate::placement::{Decision, Placement};
-
-/// What is to be scheduled, and onto what.
-#[derive(Debug, Default)]
-pub struct Input {
-    /// The nodes, in any order.
-    pub nodes: Vec<Node>,
-    /// All claims, allocated and pending, given and generated.
-    pub claims: Vec<ResourceClaim>,
-    /// What to do, in this order.
-    pub tasks: Vec<Task>,
-    /// The device classes there are.
-    pub classes: BTreeSet<String>,
-    /// Namespaces whose claims may ask for admin access.
-    pub admin_namespaces: BTreeSet<String>,
-}
-
-/// One thing to schedule.
-#[derive(Debug)]
-pub enum Task {
-    /// A pod with its claims.
-    Pod(PodTask),
-    /// A claim that no pod uses: its position in [`Input::claims`].
-    Claim(usize),
-}
-
-/// A pod to schedule.
-#[derive(Debug)]
-pub struct PodTask {
-    /// The pod.
-    pub pod: Pod,
-    /// One for each entry of `spec.resourceClaims`.
-    pub claims: Vec<PodClaim>,
-}
-
-/// What an entry of a pod's `spec.resourceClaims` stands for.
-#[derive(Debug)]
-pub struct PodClaim {
-    /// The entry's name in the pod.
-    pub entry: String,
-    /// The claim's position in [`Input::claims`], or why there is none.
-    pub claim: Result<usize, String>,
-}
 
 /// `namespace/name` of a claim.
 pub fn claim_name(claim: &ResourceClaim) -> String {
@@ -86,8 +46,22 @@ pub fn full_name(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Obje
     )
 }
 
-/// Schedules everything in order, each question to one node within `budget`. `progress` is told the number of each task before it begins.
-pub fn schedule(input: Input, placement: &Placement, budget: Budget, progress: &mut dyn FnMut(usize)) -> Schedule {
+/// How to schedule.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// What each question to one node may cost.
+    pub budget: Budget,
+    /// Whether what was placed is explained too; what stays pending always is.
+    pub explain_all: bool,
+}
+
+/// Schedules everything in order. `progress` is told the number of each task before it begins.
+pub fn schedule(
+    input: Input,
+    placement: &Placement,
+    options: Options,
+    progress: &mut dyn FnMut(usize),
+) -> Schedule {
     let Input {
         mut nodes,
         claims,
@@ -103,7 +77,7 @@ pub fn schedule(input: Input, placement: &Placement, budget: Budget, progress: &
         classes,
         admin_namespaces,
         placement,
-        budget,
+        options,
     };
     let mut pods = Vec::new();
     for (at, task) in tasks.into_iter().enumerate() {
@@ -128,7 +102,7 @@ struct Scheduler<'a> {
     admin_namespaces: BTreeSet<String>,
     state: AllocatedState,
     placement: &'a Placement,
-    budget: Budget,
+    options: Options,
 }
 
 impl Scheduler<'_> {
@@ -275,78 +249,6 @@ impl Scheduler<'_> {
         blockers
     }
 
-    /// Finds the node, and allocates there what is pending among `claims`.
-    fn choose(&mut self, pod: Option<&Pod>, claims: &[usize]) -> Result<Chosen, Pending> {
-        if self.nodes.is_empty() {
-            return Err(Pending::NoNodes);
-        }
-        let (allocated, pending): (Vec<usize>, Vec<usize>) = claims.iter().partition(|&&claim| {
-            self.claims
-                .get(claim)
-                .is_some_and(ClaimOutcome::is_allocated)
-        });
-        let selectors: Vec<(String, Option<NodeTerms>)> = allocated
-            .iter()
-            .filter_map(|&claim| self.claims.get(claim))
-            .map(where_allocated)
-            .collect();
-        let wanted: Vec<&ResourceClaim> = pending
-            .iter()
-            .filter_map(|&claim| self.claims.get(claim))
-            .map(|outcome| &outcome.claim)
-            .collect();
-
-        let mut refusals = Vec::new();
-        let mut best: Option<(String, Decision)> = None;
-        for node in &self.nodes {
-            let name = node.metadata.name.clone().unwrap_or_default();
-            if let Some(reason) = keeps_away(node, pod, &selectors) {
-                refusals.push(NodeRefusal { node: name, reason });
-                continue;
-            }
-            if wanted.is_empty() {
-                return Ok(Chosen {
-                    node: name,
-                    allocated: pending,
-                    decision: None,
-                });
-            }
-            let decision = self.placement.place(&self.state, node, &wanted, self.budget);
-            if decision.allocation.is_none() {
-                refusals.push(NodeRefusal {
-                    node: name,
-                    reason: Refusal::DoesNotFit(Box::new(decision)),
-                });
-                continue;
-            }
-            let better = best
-                .as_ref()
-                .is_none_or(|(_, best)| rank(&decision) > rank(best));
-            if better {
-                best = Some((name, decision));
-            }
-            if !self.placement.ranks_nodes() {
-                break;
-            }
-        }
-        let Some((node, decision)) = best else {
-            return Err(Pending::NoNodeFits(refusals));
-        };
-        let results = decision
-            .allocation
-            .as_ref()
-            .map(|allocation| allocation.results.clone())
-            .unwrap_or_default();
-        for (&claim, result) in pending.iter().zip(results) {
-            self.allocate(claim, result);
-        }
-        Ok(Chosen {
-            node,
-            allocated: pending,
-            decision: Some(Box::new(decision)),
-        })
-    }
-
     fn allocate(&mut self, claim: usize, result: AllocationResult) {
         if let Some(outcome) = self.claims.get_mut(claim) {
             reservation::allocate(&mut outcome.claim, result);
@@ -356,73 +258,3 @@ impl Scheduler<'_> {
     }
 }
 
-/// How a feasible node compares with others: nodes that no policy scored come last.
-fn rank(decision: &Decision) -> f64 {
-    decision.score.unwrap_or(f64::NEG_INFINITY)
-}
-
-/// The nodes an allocated claim can be used on: `None` for all.
-fn where_allocated(outcome: &ClaimOutcome) -> (String, Option<NodeTerms>) {
-    let allocation = outcome
-        .claim
-        .status
-        .as_ref()
-        .and_then(|status| status.allocation.as_ref());
-    let selector = allocation.and_then(|allocation| allocation.node_selector.as_ref());
-    (claim_name(&outcome.claim), selector.map(NodeTerms::lenient))
-}
-
-fn keeps_away(
-    node: &Node,
-    pod: Option<&Pod>,
-    allocated: &[(String, Option<NodeTerms>)],
-) -> Option<Refusal> {
-    if let Some(pod) = pod {
-        if let Err(mismatch) = node_selector::admits(node, pod) {
-            return Some(Refusal::NotSelected(mismatch));
-        }
-        // Who names a node has been placed already; the scheduler and its taints are not asked.
-        let bound = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.as_deref())
-            .is_some_and(|name| !name.is_empty());
-        if !bound && let Some(taint) = node_taints::untolerated(node, pod) {
-            return Some(Refusal::Tainted(taint));
-        }
-    }
-    allocated
-        .iter()
-        .find(|(_, terms)| terms.as_ref().is_some_and(|terms| !terms.matches(node)))
-        .map(|(claim, _)| Refusal::ClaimElsewhere {
-            claim: claim.clone(),
-        })
-}
-
-/// Nodes that devices are published for but that nobody described: by name only, without labels.
-pub fn implied_nodes<'a>(
-    nodes: &[Node],
-    slices: impl IntoIterator<Item = &'a k8s_openapi::api::resource::v1::ResourceSlice>,
-) -> Vec<Node> {
-    let known: BTreeSet<&str> = nodes
-        .iter()
-        .filter_map(|node| node.metadata.name.as_deref())
-        .collect();
-    let mut implied: BTreeMap<String, Node> = BTreeMap::new();
-    for slice in slices {
-        let devices = slice
-            .spec
-            .devices
-            .iter()
-            .flatten()
-            .filter_map(|device| device.node_name.as_deref());
-        for name in slice.spec.node_name.as_deref().into_iter().chain(devices) {
-            if !known.contains(name) && !implied.contains_key(name) {
-                let mut node = Node::default();
-                node.metadata.name = Some(name.to_owned());
-                implied.insert(name.to_owned(), node);
-            }
-        }
-    }
-    implied.into_values().collect()
-}

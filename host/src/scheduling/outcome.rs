@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::resource::v1::ResourceClaim;
 
-use crate::allocator::AllocatedState;
+use crate::allocator::{AllocatedState, Explanation};
 use crate::node_selector::NodeMismatch;
 use crate::placement::Decision;
 
@@ -104,6 +104,8 @@ pub struct Chosen {
     pub allocated: Vec<usize>,
     /// How; `None` where all claims were allocated before.
     pub decision: Option<Box<Decision>>,
+    /// What each rule said to each device of the node, where explanations were asked for.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// Why something stays pending.
@@ -168,6 +170,9 @@ pub enum Blocker {
         /// The claim.
         claim: String,
     },
+    /// A request, selector or pool is wrong in a way that ends the search on every node.
+    #[error("{0}")]
+    Fatal(String),
     /// Somebody holds the pod back on purpose.
     #[error("scheduling gate `{0}` holds the pod back until its owner removes it")]
     SchedulingGate(String),
@@ -210,5 +215,11 @@ pub enum Refusal {
         claim: String,
     },
     /// Its devices do not suffice.
-    DoesNotFit(Box<Decision>),
+    DoesNotFit {
+        /// What was decided, with what policies said.
+        decision: Box<Decision>,
+        /// What each rule says to each device; `None` where so many nodes refuse that only the
+        /// closest are explained.
+        explanation: Option<Box<Explanation>>,
+    },
 }
