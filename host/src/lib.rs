@@ -11,5 +11,6 @@ pub mod configuration;
 pub mod names;
 pub mod node_selector;
 pub mod placement;
+pub mod objects;
 pub mod quantity;
 pub mod scheduling;
