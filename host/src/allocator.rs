@@ -1,53 +1,132 @@
-//! Structured-parameters allocation: contract used by the rest of the host (bodies to be written).
+//! Structured-parameters allocation: which devices a pod's claims get on a node.
+//!
+//! The semantics are upstream's allocator in its experimental channel (Kubernetes 1.37): with empty
+//! [`Guidance`] the same devices in the same order, the same results, the same errors. Known defects
+//! of upstream are fixed; each has a regression test that says what was wrong.
+//!
+//! What makes it fast is its shape. [`Allocator::new`] numbers everything that drivers publish
+//! ([`inventory`]); what a node sees of it is worked out once ([`view`]); a selector is asked about a
+//! device once ([`expressions`]); a state is translated once for all nodes ([`Prepared`]) and claims
+//! once for all nodes ([`Plan`]). What is left for a node is a walk over bits ([`search`]).
+//!
+//! To decide for one node, call [`Allocator::allocate`]. To sweep many nodes with the same state and
+//! claims, [`Allocator::prepare`] the state, [`Prepared::plan`] the claims, and ask the [`Plan`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::{AllocationResult, DeviceClass, ResourceClaim, ResourceSlice};
 
 use crate::quantity::Quantity;
+use attributes::Attributes;
+use expressions::Expressions;
+use inventory::Inventory;
+use nodes::NodeFacts;
+use plan::Claims;
+use search::Search;
+use usage::PoolUse;
+use view::{View, Views};
 
-/// The feature gates of the allocator; `Features::ALL` is what Supercargo runs with.
+mod amounts;
+mod attributes;
+mod bits;
+mod capacity;
+mod explain;
+mod expressions;
+mod inventory;
+mod nodes;
+mod outcome;
+mod plan;
+mod search;
+mod share_ids;
+mod taints;
+mod usage;
+mod view;
+
+pub use capacity::Refusal;
+pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule};
+pub use share_ids::ShareIds;
+pub use view::PoolState;
+
+/// The feature gates of the allocator; [`Features::ALL`] is what Supercargo runs with.
+///
+/// With a gate off, claims that need it are refused and devices that need it are left alone, as
+/// upstream does. Gates that are new in 1.37 (derived attributes, compatibility groups, fractional
+/// capacity ranges, optional node operations) are off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "contract sketch")]
 pub struct Features {
+    /// `DRAAdminAccess`: requests that only watch devices.
     pub admin_access: bool,
+    /// `DRAPrioritizedList`: `firstAvailable`.
     pub prioritized_list: bool,
+    /// `DRAPartitionableDevices`: shared counters, node selection per device.
     pub partitionable_devices: bool,
+    /// `DRADeviceTaints`: taints block unless tolerated.
     pub device_taints: bool,
+    /// `DRADeviceBindingConditions` with `DRAResourceClaimDeviceStatus`: devices that get ready late.
     pub device_binding: bool,
+    /// `DRAConsumableCapacity`: devices that are allocated in shares.
     pub consumable_capacity: bool,
+    /// `DRAListTypeAttributes`: attributes with several values.
     pub list_type_attributes: bool,
+}
+
+impl Features {
+    /// Every gate on.
+    pub const ALL: Self = Self {
+        admin_access: true,
+        prioritized_list: true,
+        partitionable_devices: true,
+        device_taints: true,
+        device_binding: true,
+        consumable_capacity: true,
+        list_type_attributes: true,
+    };
 }
 
 /// One published device.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "contract sketch")]
 pub struct DeviceId {
+    /// The driver's name.
     pub driver: Arc<str>,
+    /// The pool's name, unique within the driver.
     pub pool: Arc<str>,
+    /// The device's name, unique within the pool.
     pub device: Arc<str>,
+}
+
+impl std::fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.driver, self.pool, self.device)
+    }
 }
 
 /// What is in use: from the status of all allocated claims (admin access left out).
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs, reason = "contract sketch")]
 pub struct AllocatedState {
+    /// Devices allocated as a whole.
     pub devices: BTreeSet<DeviceId>,
     /// Devices shared through `allowMultipleAllocations`, with their share ids.
     pub shared: BTreeSet<(DeviceId, Arc<str>)>,
+    /// What is consumed of the capacity of shared devices, summed over their shares.
     pub capacity: BTreeMap<DeviceId, BTreeMap<String, Quantity>>,
     /// Who holds a device, for explanations only: `namespace/claim`.
     pub holders: BTreeMap<DeviceId, String>,
+    /// What devices in use drew from shared counters when they were allocated, by counter set and
+    /// counter, where that is known ([`Allocator::counters_of`] tells it). It counts instead of what
+    /// the driver publishes now. A device in use that is neither published nor recorded here draws
+    /// an unknown amount, and then nothing more is taken from its pool's counters.
+    pub counters: BTreeMap<DeviceId, BTreeMap<String, BTreeMap<String, Quantity>>>,
 }
 
 /// How far a search may go.
 #[derive(Debug, Clone, Copy)]
-#[allow(missing_docs, reason = "contract sketch")]
 pub struct Budget {
+    /// Search steps: about one for each device that is tried.
     pub steps: u64,
+    /// When to give up at the latest.
     pub deadline: Option<Instant>,
 }
 
@@ -57,10 +136,12 @@ pub struct DeviceIndex(pub u32);
 
 /// A request that devices are found for: a claim's request, and of `firstAvailable` the alternative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "contract sketch")]
 pub struct RequestIndex {
+    /// The claim, in the order given.
     pub claim: usize,
+    /// The request, in the order of the claim.
     pub request: usize,
+    /// The alternative of a `firstAvailable` request; `None` for any other.
     pub alternative: Option<usize>,
 }
 
@@ -75,8 +156,8 @@ pub enum Choice {
 
 /// What the search is told beyond the claims. Empty: exactly upstream's search.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs, reason = "contract sketch")]
 pub struct Guidance {
+    /// Wishes by request.
     pub choices: BTreeMap<RequestIndex, Choice>,
     /// Alternative of `firstAvailable` to use, by (claim, request).
     pub alternatives: BTreeMap<(usize, usize), usize>,
@@ -103,13 +184,13 @@ pub enum AllocateError {
     #[error("{0}")]
     NodeLocal(String),
     /// The step budget was used up.
-    #[error("gave up after {steps} steps: ...")]
+    #[error("gave up after {steps} search steps: the claims leave too many combinations to try; make their requests more specific or raise the step budget")]
     GaveUp {
         /// Steps taken.
         steps: u64,
     },
     /// The deadline passed.
-    #[error("gave up at the deadline after {steps} steps: ...")]
+    #[error("gave up at the deadline after {steps} search steps: make the claims' requests more specific or allow more time")]
     Deadline {
         /// Steps taken.
         steps: u64,
@@ -119,38 +200,258 @@ pub enum AllocateError {
 /// Slices and classes, interned and indexed; shared by all nodes and many calls, from many threads.
 #[derive(Debug)]
 pub struct Allocator {
-    _private: (),
+    features: Features,
+    inventory: Inventory,
+    views: Views,
+    classes: HashMap<String, Arc<DeviceClass>>,
+    expressions: Expressions,
+    attributes: Attributes,
+    share_ids: ShareIds,
 }
 
 impl Allocator {
-    /// Indexes what drivers publish.
-    pub fn new(_features: Features, _slices: &[ResourceSlice], _classes: &[DeviceClass]) -> Self {
-        todo!()
+    /// Indexes what drivers publish. Copies the slices; [`Allocator::from_shared`] does not.
+    #[must_use]
+    pub fn new(features: Features, slices: &[ResourceSlice], classes: &[DeviceClass]) -> Self {
+        Self::from_shared(
+            features,
+            slices.iter().cloned().map(Arc::new),
+            classes.iter().cloned().map(Arc::new),
+        )
     }
+
+    /// Indexes what drivers publish, sharing the objects with who watches them.
+    #[must_use]
+    pub fn from_shared(
+        features: Features,
+        slices: impl IntoIterator<Item = Arc<ResourceSlice>>,
+        classes: impl IntoIterator<Item = Arc<DeviceClass>>,
+    ) -> Self {
+        let inventory = Inventory::new(features, slices.into_iter());
+        let mut by_name = HashMap::new();
+        for class in classes {
+            by_name.entry(class.metadata.name.clone().unwrap_or_default()).or_insert(class);
+        }
+        Self {
+            features,
+            views: Views::new(&inventory),
+            inventory,
+            classes: by_name,
+            expressions: Expressions::new(features.consumable_capacity, features.list_type_attributes),
+            attributes: Attributes::default(),
+            share_ids: ShareIds::Random,
+        }
+    }
+
+    /// Sets where the ids of shares come from.
+    #[must_use]
+    pub fn with_share_ids(mut self, share_ids: ShareIds) -> Self {
+        self.share_ids = share_ids;
+        self
+    }
+
+    /// Readies a state for many calls.
+    #[must_use]
+    pub fn prepare<'a>(&'a self, state: &'a AllocatedState) -> Prepared<'a> {
+        Prepared {
+            allocator: self,
+            state,
+            pools: self.inventory.pools.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
     /// First fit, guided: `Ok(None)` means "does not fit on this node".
+    ///
+    /// # Errors
+    /// As upstream's allocator, and [`AllocateError::GaveUp`] or [`AllocateError::Deadline`] when
+    /// the budget is spent.
     pub fn allocate(
         &self,
-        _state: &AllocatedState,
-        _node: &Node,
-        _claims: &[&ResourceClaim],
-        _guidance: &Guidance,
-        _budget: Budget,
+        state: &AllocatedState,
+        node: &Node,
+        claims: &[&ResourceClaim],
+        guidance: &Guidance,
+        budget: Budget,
     ) -> Result<Option<Allocation>, AllocateError> {
-        todo!()
+        let plan = Claims::new(self, claims);
+        self.search(state, None, &plan, node, budget, |search| {
+            if search.run(guidance)? {
+                search.outcome().map(Some)
+            } else {
+                Ok(None)
+            }
+        })
     }
+
     /// Per request, the devices that could serve it taken alone, given what is in use: filtered by
     /// node, selectors, taints, use, capacity and counters. In upstream's order.
+    ///
+    /// # Errors
+    /// What is wrong with the claims or their selectors, as from [`Allocator::allocate`]. A request
+    /// that does not exist has no candidates.
     pub fn candidates(
         &self,
-        _state: &AllocatedState,
-        _node: &Node,
-        _claims: &[&ResourceClaim],
-        _request: RequestIndex,
+        state: &AllocatedState,
+        node: &Node,
+        claims: &[&ResourceClaim],
+        request: RequestIndex,
     ) -> Result<Vec<DeviceIndex>, AllocateError> {
-        todo!()
+        let plan = Claims::new(self, claims);
+        self.search(state, None, &plan, node, Budget::UNLIMITED, |search| {
+            search.candidates(request)
+        })
     }
-    /// The identity of a device.
-    pub fn device_id(&self, _device: DeviceIndex) -> DeviceId {
-        todo!()
+
+    /// The identity of a device; of a number that is none, empty names.
+    #[must_use]
+    pub fn device_id(&self, device: DeviceIndex) -> DeviceId {
+        let Some(published) = self.inventory.devices.get(device.0 as usize) else {
+            return DeviceId {
+                driver: Arc::from(""),
+                pool: Arc::from(""),
+                device: Arc::from(""),
+            };
+        };
+        let pool = self.inventory.pool(self.inventory.slice(published.slice).pool);
+        DeviceId {
+            driver: pool.driver.clone(),
+            pool: pool.name.clone(),
+            device: self.inventory.device(device.0).name.as_str().into(),
+        }
+    }
+
+    /// The published device, with its driver's name.
+    #[must_use]
+    pub fn device(&self, device: DeviceIndex) -> Option<(&str, &k8s_openapi::api::resource::v1::Device)> {
+        let published = self.inventory.devices.get(device.0 as usize)?;
+        let driver = &self.inventory.slice(published.slice).object.spec.driver;
+        Some((driver, self.inventory.device(device.0)))
+    }
+
+    /// What a device draws from shared counters as published now: what belongs into
+    /// [`AllocatedState::counters`] when it is allocated.
+    #[must_use]
+    pub fn counters_of(&self, device: DeviceIndex) -> BTreeMap<String, BTreeMap<String, Quantity>> {
+        let mut sets: BTreeMap<String, BTreeMap<String, Quantity>> = BTreeMap::new();
+        let consumed = self.device(device).and_then(|(_, device)| device.consumes_counters.as_ref());
+        for consumption in consumed.into_iter().flatten() {
+            let set = sets.entry(consumption.counter_set.clone()).or_default();
+            for (name, counter) in &consumption.counters {
+                if let Some(amount) = amounts::read(&counter.value) {
+                    set.entry(name.clone()).and_modify(|sum| sum.add(&amount)).or_insert(amount);
+                }
+            }
+        }
+        sets
+    }
+
+    fn search<T>(
+        &self,
+        state: &AllocatedState,
+        prepared: Option<&Prepared<'_>>,
+        plan: &Claims<'_>,
+        node: &Node,
+        budget: Budget,
+        ask: impl FnOnce(&mut Search<'_>) -> Result<T, AllocateError>,
+    ) -> Result<T, AllocateError> {
+        let node = NodeFacts::of(node);
+        let view = (self.views.get(&self.inventory, self.features, node)).map_err(AllocateError::Fatal)?;
+        let translated: Vec<PoolUse<'_>>;
+        let uses: Vec<&PoolUse<'_>> = match prepared {
+            Some(prepared) => view.pools.iter().filter_map(|pool| prepared.pool(pool.pool)).collect(),
+            None => {
+                translated = (view.pools.iter())
+                    .map(|pool| PoolUse::new(&self.inventory, state, pool.pool))
+                    .collect();
+                translated.iter().collect()
+            }
+        };
+        let view: &View = &view;
+        ask(&mut Search::new(self, view, plan, &uses, state, node, budget))
     }
 }
+
+impl Budget {
+    /// As many steps as it takes; only for questions whose cost is bounded.
+    const UNLIMITED: Self = Self {
+        steps: u64::MAX,
+        deadline: None,
+    };
+}
+
+/// A state made ready: each pool's part is translated once, when a node first needs it.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    allocator: &'a Allocator,
+    state: &'a AllocatedState,
+    pools: Vec<OnceLock<PoolUse<'a>>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Readies claims for many nodes.
+    #[must_use]
+    pub fn plan<'b>(&'b self, claims: &[&'b ResourceClaim]) -> Plan<'a, 'b> {
+        Plan {
+            prepared: self,
+            claims: Claims::new(self.allocator, claims),
+        }
+    }
+
+    fn pool(&self, pool: u32) -> Option<&PoolUse<'a>> {
+        let slot = self.pools.get(pool as usize)?;
+        Some(slot.get_or_init(|| PoolUse::new(&self.allocator.inventory, self.state, pool)))
+    }
+}
+
+/// A pod's claims made ready against a prepared state: ask it node by node, from many threads.
+#[derive(Debug)]
+pub struct Plan<'a, 'b> {
+    prepared: &'b Prepared<'a>,
+    claims: Claims<'b>,
+}
+
+impl Plan<'_, '_> {
+    /// As [`Allocator::allocate`].
+    ///
+    /// # Errors
+    /// As [`Allocator::allocate`].
+    pub fn allocate(
+        &self,
+        node: &Node,
+        guidance: &Guidance,
+        budget: Budget,
+    ) -> Result<Option<Allocation>, AllocateError> {
+        self.ask(node, budget, |search| {
+            if search.run(guidance)? {
+                search.outcome().map(Some)
+            } else {
+                Ok(None)
+            }
+        })
+    }
+
+    /// As [`Allocator::candidates`].
+    ///
+    /// # Errors
+    /// As [`Allocator::candidates`].
+    pub fn candidates(
+        &self,
+        node: &Node,
+        request: RequestIndex,
+    ) -> Result<Vec<DeviceIndex>, AllocateError> {
+        self.ask(node, Budget::UNLIMITED, |search| search.candidates(request))
+    }
+
+    fn ask<T>(
+        &self,
+        node: &Node,
+        budget: Budget,
+        ask: impl FnOnce(&mut Search<'_>) -> Result<T, AllocateError>,
+    ) -> Result<T, AllocateError> {
+        let Prepared { allocator, state, .. } = self.prepared;
+        allocator.search(state, Some(self.prepared), &self.claims, node, budget, ask)
+    }
+}
+
+#[cfg(test)]
+mod tests;

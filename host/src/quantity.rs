@@ -179,6 +179,40 @@ impl Quantity {
         }
     }
 
+    /// The number in nanos, unless that takes more than 128 bits.
+    #[must_use]
+    pub fn nanos(&self) -> Option<i128> {
+        match &self.amount {
+            Amount::Small { value: 0, .. } => Some(0),
+            Amount::Small { value, scale } => {
+                let factor = 10i128.checked_pow(u32::try_from(scale.checked_add(9)?).ok()?)?;
+                i128::from(*value).checked_mul(factor)
+            }
+            Amount::Big { unscaled, scale } => {
+                let factor = 10i128.checked_pow(u32::try_from(9i32.checked_sub(*scale)?).ok()?)?;
+                unscaled.to_i128()?.checked_mul(factor)
+            }
+        }
+    }
+
+    /// A number given in nanos, printed as a decimal or, where it is a multiple of 1024, as binary.
+    #[must_use]
+    pub fn from_nanos(nanos: i128) -> Self {
+        let kibi = 1024 * 1_000_000_000;
+        Self {
+            amount: Amount::Big {
+                unscaled: Box::new(BigInt::from(nanos)),
+                scale: 9,
+            },
+            format: if nanos % kibi == 0 {
+                Format::BinarySi
+            } else {
+                Format::DecimalSi
+            },
+            text: None,
+        }
+    }
+
     /// Adds `other`; zero takes over the suffix family of what is added to it.
     pub fn add(&mut self, other: &Self) {
         self.text = None;
