@@ -18,19 +18,19 @@ mod choice;
 mod input;
 mod outcome;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::resource::v1::{AllocationResult, ResourceClaim};
 
+pub use input::{Input, PodClaim, PodTask, Task};
 pub use outcome::{
     Blocker, Chosen, ClaimOutcome, ClaimState, NodeRefusal, Pending, PodClaimOutcome, PodOutcome,
     Refusal, Schedule,
 };
 
-use crate::allocator::{AllocatedState, Budget, Explanation, RequestIndex};
-use crate::node_selector::{self, NodeTerms};
-use crate::placement::{Decision, Placement};
+use crate::allocator::{AllocatedState, Budget};
+use crate::placement::Placement;
 
 /// `namespace/name` of a claim.
 pub fn claim_name(claim: &ResourceClaim) -> String {

@@ -111,8 +111,7 @@ fn implied_nodes<'a>(
         .collect();
     let mut implied: BTreeMap<String, Node> = BTreeMap::new();
     for spec in slices.into_iter().map(|slice| &slice.spec) {
-        let devices = slice
-            .spec
+        let devices = spec
             .devices
             .iter()
             .flatten()

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::{
     AllocationResult, ResourceClaim, ResourceClaimConsumerReference, ResourceClaimStatus,
 };
+use sha2::{Digest as _, Sha256};
 
 /// Keeps an allocated claim from vanishing while its devices are prepared somewhere.
 pub const FINALIZER: &str = "resource.kubernetes.io/delete-protection";
@@ -12,7 +13,27 @@ pub const FINALIZER: &str = "resource.kubernetes.io/delete-protection";
 pub const MAX_CONSUMERS: usize = 256;
 
 /// Enters the allocation and the finalizer that goes with it.
-pub fn allocate(claim: &mut ResourceClaim, allocation: AllocationResult) {
+///
+/// Shares of devices get ids that follow from the claim, its devices and their order: the same
+/// input gives the same output, and two claims never have the same share.
+pub fn allocate(claim: &mut ResourceClaim, mut allocation: AllocationResult) {
+    let uid = claim.metadata.uid.clone().unwrap_or_default();
+    let devices = allocation.devices.as_mut();
+    let results = devices.and_then(|devices| devices.results.as_mut());
+    for (at, result) in results.into_iter().flatten().enumerate() {
+        if let Some(id) = &mut result.share_id {
+            let position = at.to_string();
+            let parts = [&uid, &result.driver, &result.pool, &result.device, &position];
+            let mut hash = Sha256::new();
+            for part in parts {
+                hash.update(part.len().to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+            let mut bytes = [0; 16];
+            bytes.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+            *id = uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string();
+        }
+    }
     let finalizers = claim.metadata.finalizers.get_or_insert_default();
     if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
         finalizers.push(FINALIZER.to_owned());
