@@ -36,6 +36,7 @@ mod capacity;
 mod explain;
 mod expressions;
 mod inventory;
+mod lookup;
 mod nodes;
 mod outcome;
 mod plan;
@@ -47,6 +48,7 @@ mod view;
 
 pub use capacity::Refusal;
 pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule};
+pub use lookup::{CounterLeft, DeviceView};
 pub use share_ids::ShareIds;
 pub use view::PoolState;
 

@@ -2,6 +2,20 @@
 //!
 //! Contract used by the rest of the host (bodies to be written).
 
+mod ast;
+mod check;
+mod compile;
+mod declarations;
+mod estimate;
+mod expand;
+mod lex;
+mod literal;
+mod parse;
+mod source;
+mod suggest;
+mod types;
+mod validate;
+
 use k8s_openapi::api::resource::v1::Device;
 
 /// Which declarations and checks a selector is compiled with.
@@ -91,3 +105,6 @@ impl Selector {
         todo!()
     }
 }
+
+#[cfg(test)]
+mod measure_tests;

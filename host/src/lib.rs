@@ -12,5 +12,6 @@ pub mod names;
 pub mod node_selector;
 pub mod placement;
 pub mod objects;
+pub mod policy;
 pub mod quantity;
 pub mod scheduling;

@@ -1,0 +1,169 @@
+//! How policies meet the claims of one pod on one node.
+//!
+//! A policy proposes, the allocator disposes. Plain first fit runs first: where the claims do not
+//! fit at all no policy is asked, and which alternative of a `firstAvailable` request is served is
+//! the user's order of preference and never a policy's. Then each policy is asked about the
+//! requests that the rules map to it, one claim after the other, and its proposals are tried in
+//! order: the allocator completes each with everything that is not decided yet and verifies the
+//! whole, and the first that holds is kept. When a later policy finds none of its own proposals
+//! feasible, the next proposal of the earlier one is tried, so that policies of two vendors compose
+//! in one claim. All of it shares one budget.
+
+mod consult;
+mod decision;
+mod lower;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::resource::v1::ResourceClaim;
+
+pub use decision::{Answer, Consultation, Decision, Outcome, Verdict, Weighed};
+
+use crate::allocator::{
+    AllocateError, AllocatedState, Allocation, Allocator, Budget, DeviceIndex, Guidance,
+    RequestIndex,
+};
+use crate::configuration::{Configuration, Fallback, Rule};
+use crate::policy::Registry;
+use consult::Search;
+
+/// A policy and what the administrator said about it.
+#[derive(Debug)]
+struct Advisor {
+    name: Arc<str>,
+    on_no_proposal: Fallback,
+    on_failure: Fallback,
+}
+
+/// Decides for nodes, one at a time, from many threads.
+#[derive(Debug)]
+pub struct Placement {
+    allocator: Arc<Allocator>,
+    registry: Arc<Registry>,
+    policies: Vec<Advisor>,
+    /// With the position of each rule's policy.
+    rules: Vec<(usize, Rule)>,
+}
+
+impl Placement {
+    /// The policies and rules of a configuration; `registry` serves each policy under its name
+    /// there. A policy that does not serve counts as one that fails.
+    #[must_use]
+    pub fn new(
+        allocator: Arc<Allocator>,
+        configuration: &Configuration,
+        registry: Arc<Registry>,
+    ) -> Self {
+        let policies = configuration.policies.iter().map(|entry| Advisor {
+            name: entry.name.as_str().into(),
+            on_no_proposal: entry.on_no_proposal,
+            on_failure: entry.on_failure,
+        });
+        let rules = configuration.rules.iter().filter_map(|rule| {
+            let policy = configuration.policies.iter().position(|p| p.name == rule.policy)?;
+            Some((policy, rule.clone()))
+        });
+        Self { allocator, registry, policies: policies.collect(), rules: rules.collect() }
+    }
+
+    /// What is allocated from.
+    #[must_use]
+    pub fn allocator(&self) -> &Arc<Allocator> {
+        &self.allocator
+    }
+
+    /// Whether any policy may be asked, so that nodes are worth comparing.
+    #[must_use]
+    pub fn ranks_nodes(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// Decides which devices of `node` the claims of one pod get, given what is in use.
+    #[must_use]
+    pub fn place(
+        &self,
+        state: &AllocatedState,
+        node: &Node,
+        claims: &[&ResourceClaim],
+        budget: Budget,
+    ) -> Decision {
+        let mut trace = Vec::new();
+        let answer = self.decide(state, node, claims, budget, &mut trace);
+        let (allocation, failure) = match answer {
+            Ok(allocation) => (allocation, None),
+            Err(error) => (None, Some(error)),
+        };
+        let score = allocation.is_some().then(|| mean_score(&trace)).flatten();
+        Decision { allocation, failure, score, consultations: trace }
+    }
+
+    fn decide(
+        &self,
+        state: &AllocatedState,
+        node: &Node,
+        claims: &[&ResourceClaim],
+        budget: Budget,
+        trace: &mut Vec<Consultation>,
+    ) -> Result<Option<Allocation>, AllocateError> {
+        let free = Guidance::default();
+        let Some(first_fit) = self.allocator.allocate(state, node, claims, &free, budget)? else {
+            return Ok(None);
+        };
+        if self.rules.is_empty() {
+            return Ok(Some(first_fit));
+        }
+        let groups = rules::group(
+            &self.rules,
+            claims,
+            &first_fit,
+            |device| self.driver_of(device),
+            |request| self.allocator.candidates(state, node, claims, request),
+        )?;
+        if groups.is_empty() {
+            return Ok(Some(first_fit));
+        }
+        let guidance = Guidance { alternatives: alternatives(&first_fit), ..free };
+        let left = Budget { steps: budget.steps.saturating_sub(first_fit.steps), ..budget };
+        let mut search = Search {
+            placement: self,
+            state,
+            node,
+            claims,
+            groups: &groups,
+            budget: left,
+            calls: 0,
+            trace: Vec::new(),
+        };
+        let answer = search.descend(0, &guidance, first_fit);
+        *trace = search.trace;
+        answer
+    }
+
+    fn driver_of(&self, device: DeviceIndex) -> String {
+        self.allocator.view(device).map(|view| view.driver.to_owned()).unwrap_or_default()
+    }
+}
+
+/// Which alternatives an allocation serves.
+fn alternatives(allocation: &Allocation) -> BTreeMap<(usize, usize), usize> {
+    let chosen = |index: &RequestIndex| Some(((index.claim, index.request), index.alternative?));
+    allocation.devices.keys().filter_map(chosen).collect()
+}
+
+/// The mean of the scores of the proposals that are used.
+fn mean_score(trace: &[Consultation]) -> Option<f64> {
+    let scores: Vec<f64> = trace
+        .iter()
+        .filter_map(|asked| match (&asked.answer, asked.outcome) {
+            (Answer::Proposals(proposals), Outcome::Proposal(used)) => {
+                proposals.get(used).map(|proposal| proposal.score)
+            }
+            _ => None,
+        })
+        .collect();
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred scores at most")]
+    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+}
