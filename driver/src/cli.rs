@@ -5,6 +5,7 @@
 //! to standard output and everything else to standard error, so that output can be piped.
 
 mod allocate;
+mod chosen;
 mod compare;
 mod completions;
 mod exit;
@@ -81,7 +82,13 @@ pub fn conclude(result: Result<Exit, Failure>) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             for problem in failure.problems() {
-                anstream::eprintln!("{} {problem}", paint(BAD, "error:"));
+                match problem.strip_prefix("error: ") {
+                    Some(error) => anstream::eprintln!("{} {error}", paint(BAD, "error:")),
+                    None => anstream::eprintln!("{problem}"),
+                }
+            }
+            for remark in failure.remarks() {
+                anstream::eprintln!("{remark}");
             }
             failure.exit().into()
         }

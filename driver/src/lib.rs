@@ -10,5 +10,7 @@ pub mod claims;
 pub mod cli;
 pub mod input;
 pub mod inventory;
+pub mod manifests;
+pub mod policies;
 pub mod render;
 pub mod topology;

@@ -6,8 +6,18 @@ mod subjects;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use supercargo_host::allocator::Allocator;
+use supercargo_host::objects::{Object, write};
+use supercargo_host::scheduling::{Options, Schedule, schedule};
 
+use super::chosen::PolicyFlags;
 use super::{Exit, Failure};
+use crate::inventory::Inventory;
+use crate::manifests::Manifests;
+use crate::policies::BUDGET;
+use crate::render::progress::Progress;
+use crate::render::reasons::{Detail, reasons};
+use crate::render::{allocation, terminal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +62,7 @@ pub(super) struct Allocate {
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    policies: super::policies::PolicyFlags,
+    policies: PolicyFlags,
 
     /// Only this node takes anything
     #[arg(long, value_name = "NAME")]
@@ -92,4 +102,91 @@ enum Explain {
     Rules,
     /// Tell every device
     Devices,
+}
+
+impl Allocate {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let manifests = Manifests::read(&self.files)?;
+        for remark in &manifests.remarks {
+            anstream::eprintln!("{remark}");
+        }
+        let allocator = manifests.allocator();
+        let placement = self.policies.placement(&allocator)?;
+        let input = manifests.input(self.node.as_deref())?;
+        let options = Options { budget: BUDGET, explain_all: self.explain.is_some() };
+        let mut progress = Progress::new("allocating", input.tasks.len());
+        let schedule = schedule(input, &placement, options, &mut |done| progress.at(done));
+        progress.end();
+
+        let told = self.told(&schedule, &allocator);
+        match self.output {
+            Format::Yaml => {
+                terminal::print(&write::yaml(&objects(&schedule)))?;
+                terminal::print_error(&told)?;
+            }
+            Format::Json => {
+                terminal::print(&write::json(&objects(&schedule)))?;
+                terminal::print_error(&told)?;
+            }
+            Format::Table | Format::Wide => {
+                let inventory = Inventory::new(manifests.slices());
+                let rows = rows::rows(&schedule, &inventory);
+                let width = terminal::width();
+                let table = if self.output == Format::Wide {
+                    allocation::wide(&rows, width)
+                } else {
+                    allocation::table(&rows, width)
+                };
+                let summary = summary(&schedule, inventory.len());
+                terminal::print(&format!("{table}{told}\n{summary}\n"))?;
+            }
+        }
+        Ok(if schedule.is_complete() { Exit::Done } else { Exit::Unsatisfied })
+    }
+
+    /// Explanations: of what is pending, and of the rest where that was asked for.
+    fn told(&self, schedule: &Schedule, allocator: &Allocator) -> String {
+        let teller = subjects::Teller { schedule, allocator };
+        let detail = match self.explain {
+            Some(Explain::Devices) => Detail::Devices,
+            Some(Explain::Rules) | None => Detail::Rules,
+        };
+        let mut text = String::new();
+        if self.explain.is_some() {
+            let placed = teller.placed();
+            if !placed.is_empty() {
+                text.push_str(&format!("\n{}", reasons("PLACED", &placed, detail)));
+            }
+        }
+        let pending = teller.pending();
+        if !pending.is_empty() {
+            text.push_str(&format!("\n{}", reasons("PENDING", &pending, detail)));
+        }
+        text
+    }
+}
+
+/// All claims as they stand now.
+fn objects(schedule: &Schedule) -> Vec<Object> {
+    schedule.claims.iter().map(|outcome| Object::ResourceClaim(outcome.claim.clone())).collect()
+}
+
+fn summary(schedule: &Schedule, devices: usize) -> String {
+    let pods = schedule.pods.len();
+    let placed = schedule.pods.iter().filter(|pod| pod.result.is_ok()).count();
+    let claims = schedule.claims.len();
+    let allocated = schedule.claims.iter().filter(|claim| claim.is_allocated()).count();
+    let used: std::collections::BTreeSet<_> =
+        schedule.state.devices.iter().chain(schedule.state.shared.iter().map(|(device, _)| device)).collect();
+    format!(
+        "{placed} of {} placed, {allocated} of {} allocated, {} of {} in use",
+        count(pods, "pod"),
+        count(claims, "claim"),
+        used.len(),
+        count(devices, "device")
+    )
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

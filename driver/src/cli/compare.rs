@@ -3,17 +3,15 @@
 mod workloads;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use supercargo_host::placement::Placement;
-use supercargo_host::scheduling::{Input, schedule};
+use supercargo_host::scheduling::{Input, Options, schedule};
 
-use super::policies::{self, BUDGET};
 use super::{Exit, Failure};
 use workloads::Workloads;
 use crate::inventory::Inventory;
 use crate::manifests::Manifests;
+use crate::policies::{self, BUDGET};
 use crate::render::comparison::{Comparison, Contender, comparison};
 use crate::render::terminal;
 use crate::render::topology::Holder;
@@ -71,7 +69,7 @@ impl Compare {
         let group_by = locality(&inventory, self.group_by.as_deref());
         let allocator = manifests.allocator();
 
-        let mut placements = vec![("first fit".to_owned(), Placement::first_fit(Arc::clone(&allocator)))];
+        let mut placements = vec![("first fit".to_owned(), policies::first_fit(&allocator)?)];
         for policy in &self.policies {
             placements.push(policies::single(policy, &allocator)?);
         }
@@ -89,7 +87,7 @@ impl Compare {
         for (name, placement) in &placements {
             let input = manifests.input(None)?;
             let workloads = Workloads::of(&input);
-            let schedule = schedule(input, placement, BUDGET, &mut |_| ());
+            let schedule = schedule(input, placement, Options { budget: BUDGET, explain_all: false }, &mut |_| ());
             let holders = workloads.holders(&schedule);
             shown.used_before |= holders.values().any(|holder| *holder == Holder::Before);
             let topology = topology(&inventory, group_by.as_deref(), &holders);

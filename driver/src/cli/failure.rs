@@ -1,9 +1,6 @@
 //! Everything that ends a command early. All of it means: nothing was decided.
 
 use std::io;
-use std::path::PathBuf;
-
-use supercargo_host::configuration::ConfigurationError;
 
 use super::Exit;
 use crate::manifests::ManifestError;
@@ -15,20 +12,15 @@ pub enum Failure {
     /// The manifests.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
-    /// The configuration file.
-    #[error("{}: {error}", file.display())]
-    Configuration {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong in it.
-        error: ConfigurationError,
-    },
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
+    /// Several results for one file.
+    #[error("--output takes one policy; build the others without it")]
+    OneOutput,
     /// Standard output.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
