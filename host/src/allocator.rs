@@ -186,13 +186,17 @@ pub enum AllocateError {
     #[error("{0}")]
     NodeLocal(String),
     /// The step budget was used up.
-    #[error("gave up after {steps} search steps: the claims leave too many combinations to try; make their requests more specific or raise the step budget")]
+    #[error(
+        "gave up after {steps} search steps: the claims leave too many combinations to try; make their requests more specific or raise the step budget"
+    )]
     GaveUp {
         /// Steps taken.
         steps: u64,
     },
     /// The deadline passed.
-    #[error("gave up at the deadline after {steps} search steps: make the claims' requests more specific or allow more time")]
+    #[error(
+        "gave up at the deadline after {steps} search steps: make the claims' requests more specific or allow more time"
+    )]
     Deadline {
         /// Steps taken.
         steps: u64,
@@ -232,14 +236,19 @@ impl Allocator {
         let inventory = Inventory::new(features, slices.into_iter());
         let mut by_name = HashMap::new();
         for class in classes {
-            by_name.entry(class.metadata.name.clone().unwrap_or_default()).or_insert(class);
+            by_name
+                .entry(class.metadata.name.clone().unwrap_or_default())
+                .or_insert(class);
         }
         Self {
             features,
             views: Views::new(&inventory),
             inventory,
             classes: by_name,
-            expressions: Expressions::new(features.consumable_capacity, features.list_type_attributes),
+            expressions: Expressions::new(
+                features.consumable_capacity,
+                features.list_type_attributes,
+            ),
             attributes: Attributes::default(),
             share_ids: ShareIds::Random,
         }
@@ -258,7 +267,12 @@ impl Allocator {
         Prepared {
             allocator: self,
             state,
-            pools: self.inventory.pools.iter().map(|_| OnceLock::new()).collect(),
+            pools: self
+                .inventory
+                .pools
+                .iter()
+                .map(|_| OnceLock::new())
+                .collect(),
         }
     }
 
@@ -314,7 +328,9 @@ impl Allocator {
                 device: Arc::from(""),
             };
         };
-        let pool = self.inventory.pool(self.inventory.slice(published.slice).pool);
+        let pool = self
+            .inventory
+            .pool(self.inventory.slice(published.slice).pool);
         DeviceId {
             driver: pool.driver.clone(),
             pool: pool.name.clone(),
@@ -324,7 +340,10 @@ impl Allocator {
 
     /// The published device, with its driver's name.
     #[must_use]
-    pub fn device(&self, device: DeviceIndex) -> Option<(&str, &k8s_openapi::api::resource::v1::Device)> {
+    pub fn device(
+        &self,
+        device: DeviceIndex,
+    ) -> Option<(&str, &k8s_openapi::api::resource::v1::Device)> {
         let published = self.inventory.devices.get(device.0 as usize)?;
         let driver = &self.inventory.slice(published.slice).object.spec.driver;
         Some((driver, self.inventory.device(device.0)))
@@ -335,12 +354,16 @@ impl Allocator {
     #[must_use]
     pub fn counters_of(&self, device: DeviceIndex) -> BTreeMap<String, BTreeMap<String, Quantity>> {
         let mut sets: BTreeMap<String, BTreeMap<String, Quantity>> = BTreeMap::new();
-        let consumed = self.device(device).and_then(|(_, device)| device.consumes_counters.as_ref());
+        let consumed = self
+            .device(device)
+            .and_then(|(_, device)| device.consumes_counters.as_ref());
         for consumption in consumed.into_iter().flatten() {
             let set = sets.entry(consumption.counter_set.clone()).or_default();
             for (name, counter) in &consumption.counters {
                 if let Some(amount) = amounts::read(&counter.value) {
-                    set.entry(name.clone()).and_modify(|sum| sum.add(&amount)).or_insert(amount);
+                    set.entry(name.clone())
+                        .and_modify(|sum| sum.add(&amount))
+                        .or_insert(amount);
                 }
             }
         }
@@ -357,10 +380,15 @@ impl Allocator {
         ask: impl FnOnce(&mut Search<'_>) -> Result<T, AllocateError>,
     ) -> Result<T, AllocateError> {
         let node = NodeFacts::of(node);
-        let view = (self.views.get(&self.inventory, self.features, node)).map_err(AllocateError::Fatal)?;
+        let view =
+            (self.views.get(&self.inventory, self.features, node)).map_err(AllocateError::Fatal)?;
         let translated: Vec<PoolUse<'_>>;
         let uses: Vec<&PoolUse<'_>> = match prepared {
-            Some(prepared) => view.pools.iter().filter_map(|pool| prepared.pool(pool.pool)).collect(),
+            Some(prepared) => view
+                .pools
+                .iter()
+                .filter_map(|pool| prepared.pool(pool.pool))
+                .collect(),
             None => {
                 translated = (view.pools.iter())
                     .map(|pool| PoolUse::new(&self.inventory, state, pool.pool))
@@ -369,7 +397,9 @@ impl Allocator {
             }
         };
         let view: &View = &view;
-        ask(&mut Search::new(self, view, plan, &uses, state, node, budget))
+        ask(&mut Search::new(
+            self, view, plan, &uses, state, node, budget,
+        ))
     }
 }
 
@@ -450,7 +480,9 @@ impl Plan<'_, '_> {
         budget: Budget,
         ask: impl FnOnce(&mut Search<'_>) -> Result<T, AllocateError>,
     ) -> Result<T, AllocateError> {
-        let Prepared { allocator, state, .. } = self.prepared;
+        let Prepared {
+            allocator, state, ..
+        } = self.prepared;
         allocator.search(state, Some(self.prepared), &self.claims, node, budget, ask)
     }
 }

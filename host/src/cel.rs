@@ -6,15 +6,22 @@ mod ast;
 mod check;
 mod compile;
 mod declarations;
+mod device;
 mod estimate;
+mod evaluate;
 mod expand;
 mod lex;
+mod library;
 mod literal;
+mod matching;
 mod parse;
+mod plan;
+mod price;
 mod source;
 mod suggest;
 mod types;
 mod validate;
+mod value;
 
 use k8s_openapi::api::resource::v1::Device;
 
@@ -41,7 +48,8 @@ pub enum Environment {
 /// A compiled selector; cheap to share, evaluated without locks.
 #[derive(Debug)]
 pub struct Selector {
-    _private: (),
+    program: plan::Program,
+    max_cost: u64,
 }
 
 /// The answer of one evaluation.
@@ -92,19 +100,32 @@ pub struct CelError {
 
 impl Selector {
     /// Parses, type-checks and plans `expression`.
-    pub fn compile(_expression: &str, _options: Options) -> Result<Self, CelError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Text that is no selector, or that has a constant part without a value.
+    pub fn compile(expression: &str, options: Options) -> Result<Self, CelError> {
+        compile::with_deep_stack(expression, || {
+            let compiled = compile::compile(expression, options, library::LITERAL_RULES)?;
+            Ok(Self {
+                program: plan::Program::plan(&compiled.checked)?,
+                max_cost: compiled.max_cost,
+            })
+        })
     }
+
     /// The static estimate of the worst case, in upstream's units (`estimatedMaxCost`).
+    #[must_use]
     pub fn max_cost(&self) -> u64 {
-        todo!()
+        self.max_cost
     }
+
     /// Evaluates the selector for a device published by `driver`. Reads the device lazily:
     /// nothing is built that the expression does not look at.
-    pub fn matches(&self, _driver: &str, _device: &Device) -> Result<Match, CelError> {
-        todo!()
+    ///
+    /// # Errors
+    /// A device with an attribute value that nobody supports, and whatever fails while the
+    /// selector is evaluated and is not absorbed by `&&`, `||` or `?:`.
+    pub fn matches(&self, driver: &str, device: &Device) -> Result<Match, CelError> {
+        self.program.matches(driver, device)
     }
 }
-
-#[cfg(test)]
-mod measure_tests;

@@ -221,7 +221,7 @@ pub fn read(file: &str, text: &str) -> Read {
             Ok(tree) => kinds::take(&source(document.number, tree.line), tree, &mut read),
             Err(finding) => {
                 let source = source(document.number, finding.line);
-                read.problems.push(source.problem(None, finding));
+                read.problems.push(source.problem(document.guess, finding));
             }
         }
         while let Some((_, finding)) = separators.next_if(|(after, _)| *after <= document.number) {

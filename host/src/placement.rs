@@ -63,10 +63,18 @@ impl Placement {
             on_failure: entry.on_failure,
         });
         let rules = configuration.rules.iter().filter_map(|rule| {
-            let policy = configuration.policies.iter().position(|p| p.name == rule.policy)?;
+            let policy = configuration
+                .policies
+                .iter()
+                .position(|p| p.name == rule.policy)?;
             Some((policy, rule.clone()))
         });
-        Self { allocator, registry, policies: policies.collect(), rules: rules.collect() }
+        Self {
+            allocator,
+            registry,
+            policies: policies.collect(),
+            rules: rules.collect(),
+        }
     }
 
     /// What is allocated from.
@@ -97,7 +105,12 @@ impl Placement {
             Err(error) => (None, Some(error)),
         };
         let score = allocation.is_some().then(|| mean_score(&trace)).flatten();
-        Decision { allocation, failure, score, consultations: trace }
+        Decision {
+            allocation,
+            failure,
+            score,
+            consultations: trace,
+        }
     }
 
     fn decide(
@@ -109,7 +122,10 @@ impl Placement {
         trace: &mut Vec<Consultation>,
     ) -> Result<Option<Allocation>, AllocateError> {
         let free = Guidance::default();
-        let Some(first_fit) = self.allocator.allocate(state, node, claims, &free, budget)? else {
+        let Some(first_fit) = self
+            .allocator
+            .allocate(state, node, claims, &free, budget)?
+        else {
             return Ok(None);
         };
         if self.rules.is_empty() {
@@ -125,8 +141,14 @@ impl Placement {
         if groups.is_empty() {
             return Ok(Some(first_fit));
         }
-        let guidance = Guidance { alternatives: alternatives(&first_fit), ..free };
-        let left = Budget { steps: budget.steps.saturating_sub(first_fit.steps), ..budget };
+        let guidance = Guidance {
+            alternatives: alternatives(&first_fit),
+            ..free
+        };
+        let left = Budget {
+            steps: budget.steps.saturating_sub(first_fit.steps),
+            ..budget
+        };
         let mut search = Search {
             placement: self,
             state,
@@ -143,7 +165,10 @@ impl Placement {
     }
 
     fn driver_of(&self, device: DeviceIndex) -> String {
-        self.allocator.view(device).map(|view| view.driver.to_owned()).unwrap_or_default()
+        self.allocator
+            .view(device)
+            .map(|view| view.driver.to_owned())
+            .unwrap_or_default()
     }
 }
 

@@ -1,20 +1,22 @@
 //! A recorded allocation problem: cluster objects, what is in use, claims, and upstream's answer.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::{AllocationResult, DeviceClass, ResourceClaim, ResourceSlice};
 use serde::Deserialize;
-use serde_json::Value;
 use supercargo_host::allocator::{
-    AllocateError, AllocatedState, Allocation, Allocator, Budget, DeviceId, Features, Guidance,
+    AllocatedState, Allocation, Allocator, Budget, DeviceId, Features, Guidance,
 };
 use supercargo_host::quantity::Quantity;
 
 use crate::case::CaseError;
-use crate::difference::{differences, normal_results, shortened};
 use crate::verify::{Situation, violations};
+
+mod answer;
+mod outline;
+
+use answer::{Expect, Expected};
 
 /// Far beyond what any recorded problem takes: a search that needs more is a finding.
 pub const BUDGET: Budget = Budget {
@@ -44,25 +46,6 @@ pub struct Problem {
     expect: Expect,
     expected: Option<Expected>,
     expected_fit: Option<Vec<String>>,
-}
-
-/// How [`Expected`] is to be compared.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Expect {
-    #[serde(default)]
-    result_order_significant: bool,
-    error_substring: Option<String>,
-}
-
-/// Upstream's answer; no results and no error means "does not fit".
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Expected {
-    results: Value,
-    error: Option<String>,
-    #[serde(default)]
-    node_local_error: bool,
 }
 
 impl Problem {
@@ -166,6 +149,19 @@ impl Problem {
         self.claims.iter().flatten().collect()
     }
 
+    /// What the host finds for a problem of one node; none where it does not fit or is an error.
+    pub fn solve(&self) -> Result<Option<Allocation>, CaseError> {
+        let [node] = self.nodes() else {
+            return Ok(None);
+        };
+        let allocator = Allocator::new(self.features()?, self.slices(), self.classes());
+        let guidance = Guidance::default();
+        Ok(allocator
+            .allocate(&self.state()?, node, &self.claims(), &guidance, BUDGET)
+            .ok()
+            .flatten())
+    }
+
     /// Answers the case and compares: `Err` is the readable difference.
     pub fn check(&self) -> Result<(), String> {
         let features = self.features().map_err(|error| error.to_string())?;
@@ -175,68 +171,9 @@ impl Problem {
         let allocate =
             |node: &Node| allocator.allocate(&state, node, &claims, &Guidance::default(), BUDGET);
         match (&self.expected_fit, &self.expected, self.nodes()) {
-            (Some(want), _, nodes) if self.sweep => check_sweep(want, nodes, allocate),
-            (_, Some(want), [node]) => self.check_answer(want, &allocate(node)),
+            (Some(want), _, nodes) if self.sweep => answer::check_sweep(want, nodes, allocate),
+            (_, Some(want), [node]) => answer::check(want, &self.expect, &allocate(node)),
             _ => Err("the case has no answer to compare with".to_owned()),
-        }
-    }
-
-    fn check_answer(
-        &self,
-        want: &Expected,
-        got: &Result<Option<Allocation>, AllocateError>,
-    ) -> Result<(), String> {
-        match (&want.error, got) {
-            (Some(text), Err(AllocateError::Fatal(_) | AllocateError::NodeLocal(_))) => {
-                let error = got
-                    .as_ref()
-                    .err()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let part = self.expect.error_substring.as_deref().unwrap_or(text);
-                if !error.contains(part) {
-                    return Err(format!("want an error with {part:?}\ngot error {error:?}"));
-                }
-                let node_local = matches!(got, Err(AllocateError::NodeLocal(_)));
-                if node_local != want.node_local_error {
-                    return Err(format!(
-                        "nodeLocalError: want {}, got {node_local}: {error}",
-                        want.node_local_error
-                    ));
-                }
-                Ok(())
-            }
-            (Some(text), got) => Err(format!("want error {text:?}\ngot {}", outline(got))),
-            (None, Err(_)) => Err(format!(
-                "want {}\ngot {}",
-                outline_recorded(&want.results),
-                outline(got)
-            )),
-            (None, Ok(allocation)) => {
-                let got_results = match allocation {
-                    None => Value::Null,
-                    Some(allocation) => serde_json::to_value(&allocation.results)
-                        .map_err(|error| error.to_string())?,
-                };
-                if want.results.is_null() != got_results.is_null() {
-                    return Err(format!(
-                        "want {}\ngot {}",
-                        outline_recorded(&want.results),
-                        outline(got)
-                    ));
-                }
-                let ordered = self.expect.result_order_significant;
-                let wrong = differences(
-                    "results",
-                    &normal_results(&want.results, ordered),
-                    &normal_results(&got_results, ordered),
-                );
-                if wrong.is_empty() {
-                    Ok(())
-                } else {
-                    Err(wrong.join("\n"))
-                }
-            }
         }
     }
 
@@ -250,7 +187,7 @@ impl Problem {
 
     /// The rules that upstream's recorded allocation breaks: none, or the verifier is wrong.
     pub fn violations_of_recorded(&self) -> Result<Vec<String>, CaseError> {
-        let (Some(Expected { results, .. }), [node]) = (&self.expected, self.nodes()) else {
+        let Some(Expected { results, .. }) = &self.expected else {
             return Ok(Vec::new());
         };
         let Some(mut results) = Option::<Vec<AllocationResult>>::deserialize(results)? else {
@@ -266,6 +203,14 @@ impl Problem {
         for (i, device) in shares.filter(|(_, device)| device.share_id.is_some()) {
             device.share_id = Some(format!("share-{i}"));
         }
+        self.violations(&results)
+    }
+
+    /// The rules that an allocation breaks.
+    pub fn violations(&self, results: &[AllocationResult]) -> Result<Vec<String>, CaseError> {
+        let [node] = self.nodes() else {
+            return Ok(Vec::new());
+        };
         let situation = Situation {
             features: self.features()?,
             slices: self.slices(),
@@ -274,77 +219,7 @@ impl Problem {
             node,
             claims: &self.claims(),
         };
-        Ok(violations(&situation, &results))
-    }
-
-    /// The inputs in a few lines.
-    #[must_use]
-    pub fn inputs(&self) -> String {
-        let mut text = String::new();
-        let gates = self.features.join(" +");
-        let _ = writeln!(
-            text,
-            "gates: {}{gates}",
-            if gates.is_empty() { "none" } else { "+" }
-        );
-        match self.nodes() {
-            [node] => {
-                let labels = serde_json::to_string(&node.metadata.labels).unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "node {} {labels}",
-                    node.metadata.name.as_deref().unwrap_or_default()
-                );
-            }
-            nodes => {
-                let _ = writeln!(text, "{} nodes", nodes.len());
-            }
-        }
-        for slice in self.slices().iter().take(12) {
-            let _ = writeln!(text, "slice {}", slice_outline(slice));
-        }
-        if self.slices().len() > 12 {
-            let _ = writeln!(text, "... {} slices in all", self.slices().len());
-        }
-        for claim in self.claims() {
-            let name = claim.metadata.name.as_deref().unwrap_or_default();
-            let spec = serde_json::to_string(&claim.spec.as_ref().map(|spec| &spec.devices))
-                .unwrap_or_default();
-            let _ = writeln!(text, "claim {name}: {}", shortened(&spec, 1500));
-        }
-        let in_use: Vec<&str> = (self.allocated_devices.iter().flatten())
-            .chain(self.allocated_shared_device_ids.iter().flatten())
-            .chain(self.aggregated_capacity.iter().flat_map(BTreeMap::keys))
-            .map(String::as_str)
-            .collect();
-        if !in_use.is_empty() {
-            let _ = writeln!(text, "in use: {}", shortened(&in_use.join(", "), 600));
-        }
-        text.truncate(text.trim_end().len());
-        text
-    }
-}
-
-fn check_sweep(
-    want: &[String],
-    nodes: &[Node],
-    allocate: impl Fn(&Node) -> Result<Option<Allocation>, AllocateError>,
-) -> Result<(), String> {
-    let mut fit = Vec::new();
-    for node in nodes {
-        let name = node.metadata.name.clone().unwrap_or_default();
-        match allocate(node) {
-            Ok(Some(_)) => fit.push(Value::from(name)),
-            Ok(None) => {}
-            Err(error) => return Err(format!("node {name}: {error}")),
-        }
-    }
-    let want = Value::Array(want.iter().cloned().map(Value::from).collect());
-    let wrong = differences("nodes that fit", &want, &Value::Array(fit));
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
+        Ok(violations(&situation, results))
     }
 }
 
@@ -358,78 +233,4 @@ fn device_id(id: &str) -> Result<DeviceId, CaseError> {
         pool: pool.into(),
         device: device.into(),
     })
-}
-
-fn outline(got: &Result<Option<Allocation>, AllocateError>) -> String {
-    match got {
-        Ok(Some(allocation)) => serde_json::to_value(&allocation.results).map_or_else(
-            |error| error.to_string(),
-            |results| outline_recorded(&results),
-        ),
-        Ok(None) => "no fit".to_owned(),
-        Err(AllocateError::NodeLocal(text)) => format!("node-local error {text:?}"),
-        Err(error) => format!("error {:?}", error.to_string()),
-    }
-}
-
-/// Which devices each request got.
-fn outline_recorded(results: &Value) -> String {
-    let Some(results) = results.as_array() else {
-        return "no fit".to_owned();
-    };
-    let claims = results.iter().enumerate().map(|(i, result)| {
-        let devices = result.pointer("/devices/results").and_then(Value::as_array);
-        let devices = devices.into_iter().flatten().map(|device| {
-            let field = |name: &str| device.get(name).and_then(Value::as_str).unwrap_or_default();
-            format!(
-                "{}={}/{}/{}",
-                field("request"),
-                field("driver"),
-                field("pool"),
-                field("device")
-            )
-        });
-        format!("#{i}[{}]", devices.collect::<Vec<_>>().join(" "))
-    });
-    format!("a fit: {}", claims.collect::<Vec<_>>().join(" "))
-}
-
-fn slice_outline(slice: &ResourceSlice) -> String {
-    let spec = &slice.spec;
-    let mut text = format!(
-        "{} {}/{} generation {} of {} slices",
-        slice.metadata.name.as_deref().unwrap_or_default(),
-        spec.driver,
-        spec.pool.name,
-        spec.pool.generation,
-        spec.pool.resource_slice_count,
-    );
-    if let Some(node) = &spec.node_name {
-        let _ = write!(text, ", node {node}");
-    }
-    if spec.all_nodes == Some(true) {
-        text += ", all nodes";
-    }
-    if spec.node_selector.is_some() {
-        text += ", node selector";
-    }
-    if spec.per_device_node_selection == Some(true) {
-        text += ", nodes per device";
-    }
-    let devices: Vec<&str> = spec
-        .devices
-        .iter()
-        .flatten()
-        .map(|device| device.name.as_str())
-        .collect();
-    let _ = write!(
-        text,
-        ": {} devices {}",
-        devices.len(),
-        shortened(&devices.join(" "), 200)
-    );
-    if let Some(counters) = &spec.shared_counters {
-        let _ = write!(text, "; {} counter sets", counters.len());
-    }
-    text
 }

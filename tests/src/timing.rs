@@ -4,11 +4,12 @@
 //! that a disturbance of one part does not show.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::resource::v1::Device;
 use serde::Serialize;
-use supercargo_host::allocator::{Allocator, Guidance};
+use supercargo_host::allocator::{Allocator, Guidance, Prepared};
 
 use crate::allocation::{BUDGET, Problem};
 use crate::case::Case;
@@ -57,17 +58,23 @@ fn time_allocation(problem: &Problem, time: Duration) -> Result<Timing, String> 
     let features = problem.features().map_err(|error| error.to_string())?;
     let state = problem.state().map_err(|error| error.to_string())?;
     let (claims, guidance) = (problem.claims(), Guidance::default());
-    let new = || Allocator::new(features, problem.slices(), problem.classes());
-    let answer = |allocator: &Allocator| {
+    // As in a watch's store, the objects are shared, and as upstream's allocator, ours knows what is
+    // in use from the start.
+    let slices: Vec<_> = problem.slices().iter().cloned().map(Arc::new).collect();
+    let classes: Vec<_> = problem.classes().iter().cloned().map(Arc::new).collect();
+    let new = || Allocator::from_shared(features, slices.iter().cloned(), classes.iter().cloned());
+    let answer = |prepared: &Prepared<'_>| {
+        let plan = prepared.plan(&claims);
         for node in problem.nodes() {
             // An error is an answer too, and takes its time.
-            let _ = black_box(allocator.allocate(&state, node, &claims, &guidance, BUDGET));
+            let _ = black_box(plan.allocate(node, &guidance, BUDGET));
         }
     };
     let allocator = new();
-    let op = measure(time / 2, || answer(&allocator));
-    let instructions = instructions::a_call(|| answer(&allocator));
-    let with_new = measure(time / 2, || answer(&new()));
+    let prepared = allocator.prepare(&state);
+    let op = measure(time / 2, || answer(&prepared));
+    let instructions = instructions::a_call(|| answer(&prepared));
+    let with_new = measure(time / 2, || answer(&new().prepare(&state)));
     Ok(Timing {
         name: problem.name.clone(),
         ns_per_op: op.ns,

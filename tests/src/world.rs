@@ -80,8 +80,8 @@ impl World {
 }
 
 fn features(rng: &mut Rng) -> Features {
-    let all = rng.u8(..4) > 0;
-    let mut gate = || all || rng.bool();
+    let all = rng.u8(..5) > 0;
+    let mut gate = || all || rng.u8(..3) > 0;
     Features {
         admin_access: gate(),
         prioritized_list: gate(),

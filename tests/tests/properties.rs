@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
@@ -9,7 +10,8 @@ use serde_json::Value;
 use supercargo_host::allocator::{
     AllocateError, Allocation, Allocator, Budget, Choice, Guidance, RequestIndex,
 };
-use supercargo_tests::case::Case;
+use supercargo_tests::allocation::Problem;
+use supercargo_tests::case::{Case, CaseError};
 use supercargo_tests::suite;
 use supercargo_tests::world::{World, random_guidance};
 
@@ -295,16 +297,17 @@ fn what_is_given_was_a_candidate() {
     });
 }
 
-#[test]
-fn recorded_answers_of_upstream_break_no_rule() -> Result<(), Box<dyn Error>> {
-    let recorded =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/allocator.jsonl");
+/// The recorded problems that fit, with what breaks rules in the answer that `answer` gives.
+fn in_recorded_problems(
+    answer: impl Fn(&Problem) -> Result<Vec<String>, CaseError>,
+) -> Result<(), Box<dyn Error>> {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/allocator.jsonl");
     let mut fits = 0;
     for case in suite::read(&recorded)? {
         let Case::Allocation(problem) = case else {
             continue;
         };
-        let wrong = problem.violations_of_recorded()?;
+        let wrong = answer(&problem)?;
         assert!(
             wrong.is_empty(),
             "{}:\n{}\n{}",
@@ -316,4 +319,17 @@ fn recorded_answers_of_upstream_break_no_rule() -> Result<(), Box<dyn Error>> {
     }
     assert!(fits > 150, "only {fits} recorded problems fit");
     Ok(())
+}
+
+#[test]
+fn upstreams_recorded_answers_break_no_rule() -> Result<(), Box<dyn Error>> {
+    in_recorded_problems(Problem::violations_of_recorded)
+}
+
+#[test]
+fn answers_to_recorded_problems_break_no_rule() -> Result<(), Box<dyn Error>> {
+    in_recorded_problems(|problem| match problem.solve()? {
+        Some(allocation) => problem.violations(&allocation.results),
+        None => Ok(Vec::new()),
+    })
 }

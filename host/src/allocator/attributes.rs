@@ -156,15 +156,26 @@ fn elements(attribute: &DeviceAttribute, lists: bool) -> Vec<Element<'_>> {
         if let Some(texts) = attribute.strings.as_deref().filter(|list| !list.is_empty()) {
             return texts.iter().map(|text| Element::Text(text)).collect();
         }
-        if let Some(texts) = attribute.versions.as_deref().filter(|list| !list.is_empty()) {
+        if let Some(texts) = attribute
+            .versions
+            .as_deref()
+            .filter(|list| !list.is_empty())
+        {
             return texts.iter().map(|text| Element::Version(text)).collect();
         }
     }
     let single = match attribute {
         DeviceAttribute { int: Some(int), .. } => Element::Int(*int),
-        DeviceAttribute { bool: Some(bool), .. } => Element::Bool(*bool),
-        DeviceAttribute { string: Some(text), .. } => Element::Text(text),
-        DeviceAttribute { version: Some(text), .. } => Element::Version(text),
+        DeviceAttribute {
+            bool: Some(bool), ..
+        } => Element::Bool(*bool),
+        DeviceAttribute {
+            string: Some(text), ..
+        } => Element::Text(text),
+        DeviceAttribute {
+            version: Some(text),
+            ..
+        } => Element::Version(text),
         _ => return Vec::new(),
     };
     vec![single]

@@ -33,7 +33,8 @@ pub(super) struct Consumed {
     pub(super) value: Nanos,
 }
 
-const NOT_REPRESENTABLE: &str = "capacity request cannot be represented in the device's range arithmetic";
+const NOT_REPRESENTABLE: &str =
+    "capacity request cannot be represented in the device's range arithmetic";
 
 /// Computes what `requests` (of a claim's request) consume of `device`.
 pub(super) fn consumption(
@@ -88,7 +89,11 @@ struct Range {
 
 impl Policy {
     fn read(capacity: &DeviceCapacity) -> Result<Self, ()> {
-        let Some(CapacityRequestPolicy { default, valid_range, valid_values }) = &capacity.request_policy
+        let Some(CapacityRequestPolicy {
+            default,
+            valid_range,
+            valid_values,
+        }) = &capacity.request_policy
         else {
             return Ok(Self::default());
         };
@@ -99,7 +104,11 @@ impl Policy {
             range: match valid_range {
                 None => None,
                 Some(range) => Some(Range {
-                    min: if range.min.0.is_empty() { None } else { Some(one(&range.min)?) },
+                    min: if range.min.0.is_empty() {
+                        None
+                    } else {
+                        Some(one(&range.min)?)
+                    },
                     max: range.max.as_ref().map(one).transpose()?,
                     step: range.step.as_ref().map(one).transpose()?,
                 }),
@@ -116,24 +125,45 @@ impl Policy {
             return Ok(self.default.as_ref().unwrap_or(value).clone());
         };
         match self {
-            Self { range: Some(Range { min: Some(min), step, .. }), .. } => match step {
+            Self {
+                range:
+                    Some(Range {
+                        min: Some(min),
+                        step,
+                        ..
+                    }),
+                ..
+            } => match step {
                 _ if asked < min => Ok(min.clone()),
                 None => Ok(asked.clone()),
                 Some(step) => round_up(asked, min, step),
             },
-            Self { values: Some(values), .. } => {
-                Ok(values.iter().find(|value| asked <= value).unwrap_or(asked).clone())
-            }
+            Self {
+                values: Some(values),
+                ..
+            } => Ok(values
+                .iter()
+                .find(|value| asked <= value)
+                .unwrap_or(asked)
+                .clone()),
             _ => Ok(asked.clone()),
         }
     }
 
     fn violated(&self, consumed: &Quantity) -> bool {
-        if !self.exists || self.default.as_ref().is_some_and(|default| consumed.identical(default)) {
+        if !self.exists
+            || self
+                .default
+                .as_ref()
+                .is_some_and(|default| consumed.identical(default))
+        {
             return false;
         }
         match self {
-            Self { range: Some(Range { min, max, step }), .. } => {
+            Self {
+                range: Some(Range { min, max, step }),
+                ..
+            } => {
                 if max.as_ref().is_some_and(|max| consumed > max) {
                     return true;
                 }
@@ -144,7 +174,10 @@ impl Policy {
                 // A step of zero divides nothing: no amount is a multiple of it.
                 above.checked_rem(step.value()) != Some(0)
             }
-            Self { values: Some(values), .. } if !values.is_empty() => !values.contains(consumed),
+            Self {
+                values: Some(values),
+                ..
+            } if !values.is_empty() => !values.contains(consumed),
             _ => false,
         }
     }
@@ -153,9 +186,13 @@ impl Policy {
 /// The smallest `min + n * step` that is at least `asked`, in whole units as upstream.
 fn round_up(asked: &Quantity, min: &Quantity, step: &Quantity) -> Result<Quantity, String> {
     if *asked > Quantity::from_int(i64::MAX, Format::DecimalSi) {
-        return Err(format!("{NOT_REPRESENTABLE}: request {asked} exceeds MaxInt64"));
+        return Err(format!(
+            "{NOT_REPRESENTABLE}: request {asked} exceeds MaxInt64"
+        ));
     }
-    let passes = || format!("{NOT_REPRESENTABLE}: rounding request {asked} up to the next step passes MaxInt64");
+    let passes = || {
+        format!("{NOT_REPRESENTABLE}: rounding request {asked} up to the next step passes MaxInt64")
+    };
     let (step_value, min) = (step.value(), min.value());
     if step_value <= 0 {
         return Ok(asked.clone());

@@ -290,7 +290,11 @@ impl Search<'_> {
                     Some(reach) => reach.matches(self.node),
                     None => Ok(false),
                 };
-                if reaches == Ok(true) { Rule::Outdated } else { Rule::OtherNode }
+                if reaches == Ok(true) {
+                    Rule::Outdated
+                } else {
+                    Rule::OtherNode
+                }
             }
         }
     }
@@ -314,7 +318,11 @@ impl Search<'_> {
                 Ok(true) => {}
                 Ok(false) => {
                     let class = asked.class.and_then(|class| class.metadata.name.clone());
-                    let driver = &inventory.slice(inventory.published(device).slice).object.spec.driver;
+                    let driver = &inventory
+                        .slice(inventory.published(device).slice)
+                        .object
+                        .spec
+                        .driver;
                     return Some(Rule::Selector {
                         class: selector.of_class.then(|| class.unwrap_or_default()),
                         index: selector.index,
@@ -327,7 +335,9 @@ impl Search<'_> {
         }
         *matching += 1;
         if flags.has(Flags::GATED) {
-            return Some(Rule::Gate("DRAPartitionableDevices or DRAOptionalNodeOperations"));
+            return Some(Rule::Gate(
+                "DRAPartitionableDevices or DRAOptionalNodeOperations",
+            ));
         }
         if flags.has(Flags::TAINTED)
             && let Some(taint) = taints::untolerated(object, asked.tolerations)
@@ -352,7 +362,8 @@ impl Search<'_> {
         let claim = plan.claims.get(asked.claim)?;
         let lacking = asked.constraints.iter().find_map(|index| {
             let constraint = claim.constraints.get(*index)?;
-            (constraint.column.value(device) == Value::Missing).then(|| constraint.attribute.clone())
+            (constraint.column.value(device) == Value::Missing)
+                .then(|| constraint.attribute.clone())
         });
         lacking.map(|attribute| Rule::Constraint { attribute })
     }
@@ -397,7 +408,10 @@ impl Search<'_> {
             }
         }
         let (used, place) = self.place(position);
-        if !flags.has(Flags::DRAWS) || asked.admin || flags.has(Flags::SHAREABLE) && used.shared.get(place) {
+        if !flags.has(Flags::DRAWS)
+            || asked.admin
+            || flags.has(Flags::SHAREABLE) && used.shared.get(place)
+        {
             return Ok(None);
         }
         if self.counters.unknown.get(self.pool_at(position)) == Some(&true) {
@@ -442,7 +456,11 @@ impl Search<'_> {
             };
             (!enough).then(|| Shortage {
                 attribute: constraint.attribute.clone(),
-                most: if constraint.distinct { holders.len() as u32 } else { most },
+                most: if constraint.distinct {
+                    holders.len() as u32
+                } else {
+                    most
+                },
             })
         })
     }
@@ -452,7 +470,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(name) => write!(f, "has no capacity {name}"),
-            Self::Policy(name) => write!(f, "its request policy does not allow the amount of {name}"),
+            Self::Policy(name) => {
+                write!(f, "its request policy does not allow the amount of {name}")
+            }
             Self::Unreadable(name) => write!(f, "its capacity {name} is not a quantity"),
         }
     }

@@ -48,7 +48,11 @@ impl Expressions {
             return expression.clone();
         }
         drop(known);
-        let bits = || (0..devices.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let bits = || {
+            (0..devices.div_ceil(64))
+                .map(|_| AtomicU64::new(0))
+                .collect()
+        };
         let expression = Arc::new(Expression {
             selector: Selector::compile(text, self.options),
             asked: bits(),
@@ -85,7 +89,11 @@ impl Expression {
             return Ok(verdict);
         }
         let selector = self.selector.as_ref().map_err(Clone::clone)?;
-        let driver = &inventory.slice(inventory.published(device).slice).object.spec.driver;
+        let driver = &inventory
+            .slice(inventory.published(device).slice)
+            .object
+            .spec
+            .driver;
         let verdict = selector.matches(driver, inventory.device(device))?.matches;
         let (word, bit) = (device as usize / 64, 1 << (device % 64));
         if verdict && let Some(matched) = self.matched.get(word) {

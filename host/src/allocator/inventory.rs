@@ -67,7 +67,10 @@ impl Pool {
 }
 
 impl Inventory {
-    pub(super) fn new(features: Features, objects: impl Iterator<Item = Arc<ResourceSlice>>) -> Self {
+    pub(super) fn new(
+        features: Features,
+        objects: impl Iterator<Item = Arc<ResourceSlice>>,
+    ) -> Self {
         let mut sorted: Vec<(usize, Arc<ResourceSlice>)> = objects.enumerate().collect();
         sorted.sort_by(|(_, a), (_, b)| {
             (a.spec.driver.cmp(&b.spec.driver))
@@ -111,8 +114,15 @@ impl Inventory {
         let index = self.slices.len() as u32;
         let first = self.devices.len() as u32;
         let devices = spec.devices.as_deref().unwrap_or_default();
-        let counters = spec.shared_counters.as_ref().is_some_and(|sets| !sets.is_empty());
-        let reach = match Reach::new(spec.node_name.as_deref(), spec.all_nodes, spec.node_selector.as_ref()) {
+        let counters = spec
+            .shared_counters
+            .as_ref()
+            .is_some_and(|sets| !sets.is_empty());
+        let reach = match Reach::new(
+            spec.node_name.as_deref(),
+            spec.all_nodes,
+            spec.node_selector.as_ref(),
+        ) {
             Reach::Nowhere if spec.per_device_node_selection == Some(true) => None,
             reach => Some(reach),
         };
@@ -121,17 +131,22 @@ impl Inventory {
         let last = if counters && features.partitionable_devices {
             first
         } else {
-            self.devices.extend(devices.iter().enumerate().map(|(offset, device)| Published {
-                slice: index,
-                offset: offset as u32,
-                reach: per_device.then(|| {
-                    Box::new(Reach::new(
-                        device.node_name.as_deref(),
-                        device.all_nodes,
-                        device.node_selector.as_ref(),
-                    ))
-                }),
-            }));
+            self.devices.extend(
+                devices
+                    .iter()
+                    .enumerate()
+                    .map(|(offset, device)| Published {
+                        slice: index,
+                        offset: offset as u32,
+                        reach: per_device.then(|| {
+                            Box::new(Reach::new(
+                                device.node_name.as_deref(),
+                                device.all_nodes,
+                                device.node_selector.as_ref(),
+                            ))
+                        }),
+                    }),
+            );
             self.devices.len() as u32
         };
         match self.pools.last_mut() {
@@ -151,9 +166,16 @@ impl Inventory {
             }),
         }
         let uncounted = devices.iter().any(|device| {
-            device.consumes_counters.iter().flatten().any(|consumption| {
-                consumption.compatibility_groups.as_ref().is_some_and(|groups| !groups.is_empty())
-            })
+            device
+                .consumes_counters
+                .iter()
+                .flatten()
+                .any(|consumption| {
+                    consumption
+                        .compatibility_groups
+                        .as_ref()
+                        .is_some_and(|groups| !groups.is_empty())
+                })
         });
         self.slices.push(Slice {
             pool: self.pools.len() as u32 - 1,
@@ -168,25 +190,37 @@ impl Inventory {
     }
 
     /// The slice of a number that the inventory gave out.
-    #[expect(clippy::indexing_slicing, reason = "slice numbers come from this inventory")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slice numbers come from this inventory"
+    )]
     pub(super) fn slice(&self, slice: u32) -> &Slice {
         &self.slices[slice as usize]
     }
 
     /// The pool of a number that the inventory gave out.
-    #[expect(clippy::indexing_slicing, reason = "pool numbers come from this inventory")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "pool numbers come from this inventory"
+    )]
     pub(super) fn pool(&self, pool: u32) -> &Pool {
         &self.pools[pool as usize]
     }
 
     /// The device of a number that the inventory gave out.
-    #[expect(clippy::indexing_slicing, reason = "device numbers come from this inventory")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "device numbers come from this inventory"
+    )]
     pub(super) fn published(&self, device: u32) -> &Published {
         &self.devices[device as usize]
     }
 
     /// The published object of a device.
-    #[expect(clippy::indexing_slicing, reason = "a device's offset was counted from its slice")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a device's offset was counted from its slice"
+    )]
     pub(super) fn device(&self, device: u32) -> &Device {
         let published = self.published(device);
         let devices = &self.slice(published.slice).object.spec.devices;

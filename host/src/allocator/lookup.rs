@@ -93,7 +93,12 @@ impl Allocator {
                 let first = self.inventory.pool(pool.pool).devices.start;
                 let positions = pool.positions.start as usize..pool.positions.end as usize;
                 let devices = search.view.devices.get(positions).unwrap_or_default();
-                found.extend(devices.iter().filter(|&&d| used.holds(d - first)).map(|&d| DeviceIndex(d)));
+                found.extend(
+                    devices
+                        .iter()
+                        .filter(|&&d| used.holds(d - first))
+                        .map(|&d| DeviceIndex(d)),
+                );
             }
             Ok(found)
         })

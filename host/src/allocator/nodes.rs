@@ -86,7 +86,11 @@ impl Term {
     fn matches(&self, node: NodeFacts<'_>) -> bool {
         let fields = node.name.is_empty()
             || self.fields.iter().all(|(key, equal, value)| {
-                let own = if key == "metadata.name" { node.name } else { "" };
+                let own = if key == "metadata.name" {
+                    node.name
+                } else {
+                    ""
+                };
                 (own == value) == *equal
             });
         fields && self.labels.iter().all(|label| label.matches(node))
@@ -154,20 +158,28 @@ fn parse(selector: &NodeSelector) -> Result<Vec<Term>, String> {
 
 fn label(requirement: &NodeSelectorRequirement) -> Result<Requirement, String> {
     let values = requirement.values.as_deref().unwrap_or_default();
-    let number = || match values {
+    let number = || {
+        match values {
         [value] => value
             .parse::<i64>()
             .map_err(|_| format!("values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer")),
         _ => Err("values: Invalid value: for 'Gt', 'Lt' operators, exactly one value is required".to_owned()),
+    }
     };
     let test = match requirement.operator.as_str() {
         "In" | "NotIn" if values.is_empty() => {
-            return Err("values: Invalid value: for 'in', 'notin' operators, values set can't be empty".to_owned());
+            return Err(
+                "values: Invalid value: for 'in', 'notin' operators, values set can't be empty"
+                    .to_owned(),
+            );
         }
         "In" => Test::In(values.to_vec()),
         "NotIn" => Test::NotIn(values.to_vec()),
         "Exists" | "DoesNotExist" if !values.is_empty() => {
-            return Err("values: Invalid value: values set must be empty for exists and does not exist".to_owned());
+            return Err(
+                "values: Invalid value: values set must be empty for exists and does not exist"
+                    .to_owned(),
+            );
         }
         "Exists" => Test::Exists,
         "DoesNotExist" => Test::DoesNotExist,

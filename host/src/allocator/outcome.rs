@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
-};
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 use k8s_openapi::api::resource::v1::{
     AllocationResult, DeviceAllocationConfiguration, DeviceAllocationResult,
     DeviceRequestAllocationResult,
@@ -30,15 +28,22 @@ impl Search<'_> {
         }
         for claim in 0..self.plan.claims.len() {
             let picked: Vec<Picked> = (self.picked.iter().copied())
-                .filter(|picked| self.plan.variants.get(picked.variant).is_some_and(|variant| variant.claim == claim))
+                .filter(|picked| {
+                    self.plan
+                        .variants
+                        .get(picked.variant)
+                        .is_some_and(|variant| variant.claim == claim)
+                })
                 .collect();
             for one in &picked {
                 let index = self.plan.index_of(one.variant);
                 let device = self.device_at(one.position);
                 devices.entry(index).or_default().push(DeviceIndex(device));
             }
-            let listed: Vec<DeviceRequestAllocationResult> =
-                picked.iter().map(|one| self.result(*one)).collect::<Result<_, _>>()?;
+            let listed: Vec<DeviceRequestAllocationResult> = picked
+                .iter()
+                .map(|one| self.result(*one))
+                .collect::<Result<_, _>>()?;
             let config = configurations(self.plan, claim, &selected);
             let some = |empty: bool| (!empty).then_some(());
             results.push(AllocationResult {
@@ -68,8 +73,10 @@ impl Search<'_> {
         let tolerations = asked.map(|asked| asked.tolerations).unwrap_or_default();
         let shareable = self.flags_at(picked.position).has(Flags::SHAREABLE);
         let mut consumed_capacity = None;
-        if shareable && !admin
-            && let Consumption::Amounts(amounts) = self.consumption(picked.variant, picked.position)?
+        if shareable
+            && !admin
+            && let Consumption::Amounts(amounts) =
+                self.consumption(picked.variant, picked.position)?
         {
             let consumed: BTreeMap<String, ApiQuantity> = (device.capacity.iter().flatten())
                 .zip(amounts)
@@ -78,9 +85,8 @@ impl Search<'_> {
             consumed_capacity = (!consumed.is_empty()).then_some(consumed);
         }
         let binding = self.allocator.features.device_binding;
-        let list = |list: &Option<Vec<String>>| {
-            list.clone().filter(|list| binding && !list.is_empty())
-        };
+        let list =
+            |list: &Option<Vec<String>>| list.clone().filter(|list| binding && !list.is_empty());
         Ok(DeviceRequestAllocationResult {
             admin_access: admin.then_some(true),
             binding_conditions: list(&device.binding_conditions),
@@ -102,7 +108,10 @@ impl Search<'_> {
         for one in picked {
             let index = self.device_at(one.position);
             let device = inventory.device(index);
-            let spec = &inventory.slice(inventory.published(index).slice).object.spec;
+            let spec = &inventory
+                .slice(inventory.published(index).slice)
+                .object
+                .spec;
             let (name, selector) = if spec.per_device_node_selection == Some(true) {
                 (&device.node_name, &device.node_selector)
             } else {
@@ -111,11 +120,17 @@ impl Search<'_> {
             if name.is_some() || device.binds_to_node == Some(true) {
                 return Ok(Some(only(self.node.name)));
             }
-            match selector.as_ref().map(|selector| selector.node_selector_terms.as_slice()) {
+            match selector
+                .as_ref()
+                .map(|selector| selector.node_selector_terms.as_slice())
+            {
                 None | Some([]) => {}
                 Some([one]) => {
                     extend(&mut term.match_fields, one.match_fields.as_deref());
-                    extend(&mut term.match_expressions, one.match_expressions.as_deref());
+                    extend(
+                        &mut term.match_expressions,
+                        one.match_expressions.as_deref(),
+                    );
                 }
                 Some(more) => {
                     return Err(AllocateError::Fatal(format!(
@@ -147,7 +162,10 @@ fn only(node: &str) -> NodeSelector {
 }
 
 /// Adds requirements that are not there yet; the order of values does not matter.
-fn extend(all: &mut Option<Vec<NodeSelectorRequirement>>, more: Option<&[NodeSelectorRequirement]>) {
+fn extend(
+    all: &mut Option<Vec<NodeSelectorRequirement>>,
+    more: Option<&[NodeSelectorRequirement]>,
+) {
     let values = |requirement: &NodeSelectorRequirement| {
         let mut values = requirement.values.clone().unwrap_or_default();
         values.sort();
@@ -186,7 +204,10 @@ fn configurations(
             continue;
         };
         let result_name = plan.result_name(chosen);
-        names.push((request.name, request.prioritized.then(|| result_name.clone())));
+        names.push((
+            request.name,
+            request.prioritized.then(|| result_name.clone()),
+        ));
         let Some(class) = plan.variants.get(chosen).and_then(|variant| variant.class) else {
             continue;
         };
@@ -194,12 +215,19 @@ fn configurations(
         if let Some(range) = of_class.get(class_name) {
             for config in all.get_mut(range.clone()).into_iter().flatten() {
                 let config: &mut DeviceAllocationConfiguration = config;
-                config.requests.get_or_insert_default().push(result_name.clone());
+                config
+                    .requests
+                    .get_or_insert_default()
+                    .push(result_name.clone());
             }
             continue;
         }
         let start = all.len();
-        for config in class.spec.iter().flat_map(|spec| spec.config.iter().flatten()) {
+        for config in class
+            .spec
+            .iter()
+            .flat_map(|spec| spec.config.iter().flatten())
+        {
             all.push(DeviceAllocationConfiguration {
                 opaque: config.opaque.clone(),
                 requests: Some(vec![result_name.clone()]),
@@ -213,7 +241,9 @@ fn configurations(
         .and_then(|object| object.spec.as_ref()?.devices.as_ref())
         .and_then(|devices| devices.config.as_deref());
     let concerns = |requests: &[String], (name, full): &(&str, Option<String>)| {
-        requests.iter().any(|request| request == name || Some(request) == full.as_ref())
+        requests
+            .iter()
+            .any(|request| request == name || Some(request) == full.as_ref())
     };
     for config in own.unwrap_or_default() {
         let requests = config.requests.as_deref().unwrap_or_default();

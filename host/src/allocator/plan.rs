@@ -135,18 +135,20 @@ impl<'a> Claims<'a> {
             error: None,
         };
         for (i, constraint) in constraints.iter().enumerate() {
-            let (distinct, attribute) =
-                match (&constraint.match_attribute, &constraint.distinct_attribute) {
-                    (Some(attribute), _) => (false, attribute),
-                    (None, Some(attribute)) => (true, attribute),
-                    (None, None) => {
-                        claim.error = Some(format!(
-                            "claim {}, constraint #{i}: empty constraint (unsupported constraint type?)",
-                            claim_name(object)
-                        ));
-                        break;
-                    }
-                };
+            let (distinct, attribute) = match (
+                &constraint.match_attribute,
+                &constraint.distinct_attribute,
+            ) {
+                (Some(attribute), _) => (false, attribute),
+                (None, Some(attribute)) => (true, attribute),
+                (None, None) => {
+                    claim.error = Some(format!(
+                        "claim {}, constraint #{i}: empty constraint (unsupported constraint type?)",
+                        claim_name(object)
+                    ));
+                    break;
+                }
+            };
             claim.constraints.push(Constraint {
                 distinct,
                 attribute: attribute.clone(),
@@ -179,7 +181,10 @@ impl<'a> Claims<'a> {
                         admin: None,
                         tolerations: sub.tolerations.as_deref().unwrap_or_default(),
                         capacity: sub.capacity.as_ref(),
-                        derived: sub.derived_attributes.as_ref().is_some_and(|all| !all.is_empty()),
+                        derived: sub
+                            .derived_attributes
+                            .as_ref()
+                            .is_some_and(|all| !all.is_empty()),
                     })
                     .collect()
             } else {
@@ -187,11 +192,16 @@ impl<'a> Claims<'a> {
                 vec![Asked {
                     name: &request.name,
                     class: exactly.map_or("", |exactly| &exactly.device_class_name),
-                    selectors: (exactly.and_then(|exactly| exactly.selectors.as_deref())).unwrap_or_default(),
-                    mode: (exactly.and_then(|exactly| exactly.allocation_mode.as_deref())).unwrap_or_default(),
-                    count: exactly.and_then(|exactly| exactly.count).unwrap_or_default(),
+                    selectors: (exactly.and_then(|exactly| exactly.selectors.as_deref()))
+                        .unwrap_or_default(),
+                    mode: (exactly.and_then(|exactly| exactly.allocation_mode.as_deref()))
+                        .unwrap_or_default(),
+                    count: exactly
+                        .and_then(|exactly| exactly.count)
+                        .unwrap_or_default(),
                     admin: exactly.and_then(|exactly| exactly.admin_access),
-                    tolerations: (exactly.and_then(|exactly| exactly.tolerations.as_deref())).unwrap_or_default(),
+                    tolerations: (exactly.and_then(|exactly| exactly.tolerations.as_deref()))
+                        .unwrap_or_default(),
                     capacity: exactly.and_then(|exactly| exactly.capacity.as_ref()),
                     derived: (exactly.and_then(|exactly| exactly.derived_attributes.as_ref()))
                         .is_some_and(|all| !all.is_empty()),
@@ -199,7 +209,9 @@ impl<'a> Claims<'a> {
             };
             for one in asked {
                 let applies = |i: &usize| {
-                    let names = constraints.get(*i).and_then(|constraint| constraint.requests.as_deref());
+                    let names = constraints
+                        .get(*i)
+                        .and_then(|constraint| constraint.requests.as_deref());
                     let names = names.unwrap_or_default();
                     names.is_empty()
                         || names.contains(&request.name)
@@ -208,7 +220,10 @@ impl<'a> Claims<'a> {
                                 name.split_once('/') == Some((request.name.as_str(), one.name))
                             })
                 };
-                let known = self.claims.last().map_or(0, |claim| claim.constraints.len());
+                let known = self
+                    .claims
+                    .last()
+                    .map_or(0, |claim| claim.constraints.len());
                 let variant = Variant {
                     request: self.requests.len(),
                     claim: index,
@@ -218,11 +233,16 @@ impl<'a> Claims<'a> {
                     admin: one.admin == Some(true),
                     tolerations: one.tolerations,
                     capacity: Vec::new(),
-                    count: if one.mode == "All" { Count::All } else { Count::Exact(one.count) },
+                    count: if one.mode == "All" {
+                        Count::All
+                    } else {
+                        Count::Exact(one.count)
+                    },
                     constraints: (0..known).filter(applies).collect(),
                     error: None,
                 };
-                self.variants.push(allocator.complete(object, variant, &one));
+                self.variants
+                    .push(allocator.complete(object, variant, &one));
             }
             self.requests.push(Request {
                 claim: index,
@@ -254,7 +274,9 @@ impl<'a> Claims<'a> {
         RequestIndex {
             claim: request.claim,
             request: request.index,
-            alternative: request.prioritized.then(|| variant - request.variants.start),
+            alternative: request
+                .prioritized
+                .then(|| variant - request.variants.start),
         }
     }
 
@@ -322,7 +344,11 @@ impl Allocator {
             ));
             return variant;
         }
-        if let Some(i) = asked.selectors.iter().position(|selector| selector.cel.is_none()) {
+        if let Some(i) = asked
+            .selectors
+            .iter()
+            .position(|selector| selector.cel.is_none())
+        {
             variant.error = Some(format!(
                 "{}, selector #{i}: CEL expression empty (unsupported selector type?)",
                 who()
@@ -330,11 +356,17 @@ impl Allocator {
             return variant;
         }
         if !self.features.admin_access && asked.admin.is_some() {
-            variant.error = Some(format!("{}: admin access is requested, but the feature is disabled", who()));
+            variant.error = Some(format!(
+                "{}: admin access is requested, but the feature is disabled",
+                who()
+            ));
             return variant;
         }
         if asked.class.is_empty() {
-            variant.error = Some(format!("{}: missing device class name (unsupported request type?)", who()));
+            variant.error = Some(format!(
+                "{}: missing device class name (unsupported request type?)",
+                who()
+            ));
             return variant;
         }
         let Some(class) = self.classes.get(asked.class) else {
@@ -347,7 +379,11 @@ impl Allocator {
             return variant;
         };
         variant.class = Some(class);
-        let of_class = (class.spec.as_ref().and_then(|spec| spec.selectors.as_deref())).unwrap_or_default();
+        let of_class = (class
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.selectors.as_deref()))
+        .unwrap_or_default();
         for (of_class, list) in [(true, of_class), (false, asked.selectors)] {
             for (index, selector) in list.iter().enumerate() {
                 let text = selector.cel.as_ref().map_or("", |cel| &cel.expression);
@@ -359,7 +395,9 @@ impl Allocator {
                 });
             }
         }
-        let requests = asked.capacity.and_then(|capacity| capacity.requests.as_ref());
+        let requests = asked
+            .capacity
+            .and_then(|capacity| capacity.requests.as_ref());
         for (name, quantity) in requests.into_iter().flatten() {
             match read(quantity) {
                 Some(quantity) => variant.capacity.push((name.clone(), quantity)),

@@ -130,7 +130,11 @@ enum Frame {
 
 enum Next {
     Request(usize),
-    Slot { variant: usize, slot: i64, start: u32 },
+    Slot {
+        variant: usize,
+        slot: i64,
+        start: u32,
+    },
     /// Resume the topmost `Pick` or `Choose`.
     Resume,
     Back(Dead),
@@ -184,7 +188,11 @@ impl<'a> Search<'a> {
                 .map(|claim| ClaimState {
                     taken: Bits::new(len),
                     results: 0,
-                    constraints: claim.constraints.iter().map(|_| ConstraintState::default()).collect(),
+                    constraints: claim
+                        .constraints
+                        .iter()
+                        .map(|_| ConstraintState::default())
+                        .collect(),
                 })
                 .collect(),
             variants: (plan.variants.iter())
@@ -220,9 +228,16 @@ impl<'a> Search<'a> {
         if self.descend()? {
             return Ok(true);
         }
-        if self.view.pools.iter().any(|pool| matches!(pool.state, PoolState::Invalid(_))) {
+        if self
+            .view
+            .pools
+            .iter()
+            .any(|pool| matches!(pool.state, PoolState::Invalid(_)))
+        {
             // Upstream joins its text and a marker without a blank in between.
-            return Err(AllocateError::NodeLocal("invalid resource pools were encountered".to_owned()));
+            return Err(AllocateError::NodeLocal(
+                "invalid resource pools were encountered".to_owned(),
+            ));
         }
         Ok(false)
     }
@@ -315,8 +330,7 @@ impl<'a> Search<'a> {
             return true;
         }
         self.guided = true;
-        let positions: HashMap<u32, u32> =
-            self.view.devices.iter().copied().zip(0..).collect();
+        let positions: HashMap<u32, u32> = self.view.devices.iter().copied().zip(0..).collect();
         for (index, choice) in &guidance.choices {
             let Some(variant) = self.plan.find(*index) else {
                 return false;
@@ -527,7 +541,11 @@ impl<'a> Search<'a> {
                     None => next,
                 };
                 if next >= variants.len() {
-                    return Ok(Next::Back(if exceeded { Dead::Exceeded } else { Dead::End }));
+                    return Ok(Next::Back(if exceeded {
+                        Dead::Exceeded
+                    } else {
+                        Dead::End
+                    }));
                 }
                 self.frames.push(Frame::Choose {
                     request,
@@ -551,12 +569,19 @@ impl<'a> Search<'a> {
             None if self.plan.variants[variant].admin => {
                 (next < self.view.devices.len() as u32).then_some((next, next + 1))
             }
-            None => self.free.next(next).map(|position| (position, position + 1)),
+            None => self
+                .free
+                .next(next)
+                .map(|position| (position, position + 1)),
             Some(order) if state.exact => {
                 // The n-th device for the n-th slot.
-                (i64::from(next) == slot).then(|| order.get(next as usize))?.map(|position| (*position, next + 1))
+                (i64::from(next) == slot)
+                    .then(|| order.get(next as usize))?
+                    .map(|position| (*position, next + 1))
             }
-            Some(order) => order.get(next as usize).map(|position| (*position, next + 1)),
+            Some(order) => order
+                .get(next as usize)
+                .map(|position| (*position, next + 1)),
         }
     }
 
@@ -634,7 +659,8 @@ impl<'a> Search<'a> {
                 None => {
                     self.look_at_clock()?;
                     let answer = selector.expression.ask(inventory, device);
-                    answer.map_err(|error| self.selector_error(variant, selector, device, &error))?
+                    answer
+                        .map_err(|error| self.selector_error(variant, selector, device, &error))?
                 }
             };
             if !matched {
@@ -648,7 +674,9 @@ impl<'a> Search<'a> {
             && let Some(reach) = &inventory.published(device).reach
         {
             let error = reach.matches(self.node).err().unwrap_or_default();
-            return Err(AllocateError::Fatal(format!("failed to parse node selector: {error}")));
+            return Err(AllocateError::Fatal(format!(
+                "failed to parse node selector: {error}"
+            )));
         }
         if flags.has(Flags::CAPACITY) || !asked.capacity.is_empty() {
             return match self.consumption(variant, position)? {
@@ -662,7 +690,11 @@ impl<'a> Search<'a> {
     pub(super) fn consumption(&self, variant: usize, position: u32) -> Answer<Consumption> {
         let device = self.view.devices[position as usize];
         let inventory = &self.allocator.inventory;
-        consumption(&self.plan.variants[variant].capacity, inventory.device(device)).map_err(|error| {
+        consumption(
+            &self.plan.variants[variant].capacity,
+            inventory.device(device),
+        )
+        .map_err(|error| {
             AllocateError::Fatal(format!(
                 "{}: checking capacity for device {}: {error}",
                 self.who(variant),
@@ -703,7 +735,10 @@ impl<'a> Search<'a> {
         if !flags.has(Flags::TAINTED) {
             return true;
         }
-        let device = self.allocator.inventory.device(self.view.devices[position as usize]);
+        let device = self
+            .allocator
+            .inventory
+            .device(self.view.devices[position as usize]);
         taints::untolerated(device, self.plan.variants[variant].tolerations).is_none()
     }
 
@@ -729,7 +764,9 @@ impl<'a> Search<'a> {
                 return Err(AllocateError::Fatal(format!(
                     "{}: cannot add device {} because a claim constraint would not be satisfied",
                     self.who(variant),
-                    self.allocator.inventory.id(self.view.devices[position as usize])
+                    self.allocator
+                        .inventory
+                        .id(self.view.devices[position as usize])
                 )));
             }
             return Ok(false);
@@ -826,8 +863,16 @@ impl<'a> Search<'a> {
     /// A position's pool in use, and its place there.
     pub(super) fn place(&self, position: u32) -> (&'a PoolUse<'a>, u32) {
         let pool = self.view.pool_of[position as usize] as usize;
-        let first = self.allocator.inventory.pool(self.view.pools[pool].pool).devices.start;
-        (self.uses[pool], self.view.devices[position as usize] - first)
+        let first = self
+            .allocator
+            .inventory
+            .pool(self.view.pools[pool].pool)
+            .devices
+            .start;
+        (
+            self.uses[pool],
+            self.view.devices[position as usize] - first,
+        )
     }
 
     /// Whether shares of the device are given out, in the state or here.
@@ -839,7 +884,10 @@ impl<'a> Search<'a> {
     /// What is left of each of a device's capacities.
     pub(super) fn stock(&mut self, position: u32) -> &mut Vec<Nanos> {
         let consumed = self.consumed(position);
-        let device = self.allocator.inventory.device(self.view.devices[position as usize]);
+        let device = self
+            .allocator
+            .inventory
+            .device(self.view.devices[position as usize]);
         self.stock.entry(position).or_insert_with(|| {
             (device.capacity.iter().flatten())
                 .map(|(name, capacity)| {
@@ -883,9 +931,10 @@ impl<'a> Search<'a> {
     }
 
     fn unconsume(&mut self, variant: usize, position: u32) {
-        if let (Some(asked), Some(stock)) =
-            (self.asked.get(&(variant, position)), self.stock.get_mut(&position))
-        {
+        if let (Some(asked), Some(stock)) = (
+            self.asked.get(&(variant, position)),
+            self.stock.get_mut(&position),
+        ) {
             for (left, asked) in stock.iter_mut().zip(asked) {
                 *left += asked;
             }

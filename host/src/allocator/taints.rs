@@ -17,7 +17,11 @@ pub(super) fn untolerated<'a>(
         .iter()
         .flatten()
         .filter(|taint| blocks(taint))
-        .find(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
+        .find(|taint| {
+            !tolerations
+                .iter()
+                .any(|toleration| tolerates(toleration, taint))
+        })
 }
 
 fn tolerates(toleration: &DeviceToleration, taint: &DeviceTaint) -> bool {

@@ -220,7 +220,9 @@ impl Views {
                     // Once a device made the slice relevant, upstream does not look further here.
                     Err(error) if !relevant => {
                         let device = &inventory.device(device).name;
-                        return Err(format!("gather pool information: failed to perform node selection for device {device} in slice {name}: failed to parse node selector: {error}"));
+                        return Err(format!(
+                            "gather pool information: failed to perform node selection for device {device} in slice {name}: failed to parse node selector: {error}"
+                        ));
                     }
                     Err(_) => {}
                 }
@@ -268,7 +270,10 @@ impl Views {
         relevant.retain(|index| !inventory.slice(*index).ignored);
         let mut by_pool: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for index in relevant {
-            by_pool.entry(inventory.slice(index).pool).or_default().push(index);
+            by_pool
+                .entry(inventory.slice(index).pool)
+                .or_default()
+                .push(index);
         }
         let mut view = View {
             judged,
@@ -322,7 +327,12 @@ impl Gathered {
         let generation = |index: u32| inventory.slice(index).object.spec.pool.generation;
         let newest = relevant.iter().map(|index| generation(*index)).max()?;
         relevant.retain(|index| generation(*index) == newest);
-        let want = inventory.slice(*relevant.first()?).object.spec.pool.resource_slice_count;
+        let want = inventory
+            .slice(*relevant.first()?)
+            .object
+            .spec
+            .pool
+            .resource_slice_count;
         let mut all = Vec::new();
         let mut gathered = Self {
             pool,
@@ -353,22 +363,23 @@ impl Gathered {
             let sets = &inventory.slice(index).object.spec.shared_counters;
             features.partitionable_devices && sets.as_ref().is_some_and(|sets| !sets.is_empty())
         };
-        let (counter_slices, targeting): (Vec<u32>, Vec<u32>) =
-            relevant.iter().copied().partition(|index| has_counters(*index));
+        let (counter_slices, targeting): (Vec<u32>, Vec<u32>) = relevant
+            .iter()
+            .copied()
+            .partition(|index| has_counters(*index));
         all.retain(|index| relevant.binary_search(index).is_err());
         let (more_counters, beyond): (Vec<u32>, Vec<u32>) =
             all.into_iter().partition(|index| has_counters(*index));
         gathered.targeting = targeting;
         gathered.beyond = beyond;
-        let check = gathered
-            .check_names(inventory)
-            .and_then(|()| match features.partitionable_devices {
-                true => gathered.read_counters(
-                    inventory,
-                    counter_slices.into_iter().chain(more_counters),
-                ),
-                false => Ok(()),
-            });
+        let check =
+            gathered
+                .check_names(inventory)
+                .and_then(|()| match features.partitionable_devices {
+                    true => gathered
+                        .read_counters(inventory, counter_slices.into_iter().chain(more_counters)),
+                    false => Ok(()),
+                });
         if let Err(reason) = check {
             gathered.state = PoolState::Invalid(reason);
             gathered.targeting.clear();
@@ -410,14 +421,24 @@ impl Gathered {
     ) -> Result<(), String> {
         let mut sets = HashMap::new();
         for index in slices {
-            for set in inventory.slice(index).object.spec.shared_counters.iter().flatten() {
+            for set in inventory
+                .slice(index)
+                .object
+                .spec
+                .shared_counters
+                .iter()
+                .flatten()
+            {
                 let set_number = sets.len() as u32;
                 if sets.insert(set.name.as_str(), &set.counters).is_some() {
                     return Err(format!("duplicate counter set name {}", set.name));
                 }
                 for (name, counter) in &set.counters {
                     let total = read(&counter.value).ok_or_else(|| {
-                        format!("counter {name} in counter set {} is not a quantity: {:?}", set.name, counter.value.0)
+                        format!(
+                            "counter {name} in counter set {} is not a quantity: {:?}",
+                            set.name, counter.value.0
+                        )
                     })?;
                     self.counters.push(Counter {
                         set: set.name.clone(),
@@ -442,7 +463,10 @@ impl Gathered {
                         return Err(format!("counter {counter} not found in counter set {name}"));
                     }
                     if read(&used.value).is_none() {
-                        return Err(format!("counter {counter} in counter set {name} is not a quantity: {:?}", used.value.0));
+                        return Err(format!(
+                            "counter {counter} in counter set {name} is not a quantity: {:?}",
+                            used.value.0
+                        ));
                     }
                 }
             }
@@ -472,8 +496,15 @@ impl View {
         for device in gathered.devices(inventory, &gathered.targeting) {
             let object = inventory.device(device);
             let mut flags = flags(features, object);
-            let skips = &inventory.slice(inventory.published(device).slice).object.spec.skip_node_operations;
-            if skips.as_ref().is_some_and(|operations| !operations.is_empty()) {
+            let skips = &inventory
+                .slice(inventory.published(device).slice)
+                .object
+                .spec
+                .skip_node_operations;
+            if skips
+                .as_ref()
+                .is_some_and(|operations| !operations.is_empty())
+            {
                 flags = flags.or(Flags::GATED);
             }
             if let Some(more) = elsewhere.get(&device) {
@@ -488,16 +519,22 @@ impl View {
         }
         let beyond = gathered
             .devices(inventory, &gathered.beyond)
-            .map(|device| (device, draws(inventory.device(device), &by_name).collect::<Vec<_>>()))
+            .map(|device| {
+                (
+                    device,
+                    draws(inventory.device(device), &by_name).collect::<Vec<_>>(),
+                )
+            })
             .filter(|(_, draws)| !draws.is_empty())
             .collect();
         drop(by_name);
         let mut slices = gathered.targeting;
         slices.extend(&gathered.beyond);
-        self.counters.extend(gathered.counters.into_iter().map(|counter| Counter {
-            set_number: counter.set_number + sets,
-            ..counter
-        }));
+        self.counters
+            .extend(gathered.counters.into_iter().map(|counter| Counter {
+                set_number: counter.set_number + sets,
+                ..counter
+            }));
         self.pools.push(ViewPool {
             pool: gathered.pool,
             state: gathered.state,
@@ -511,7 +548,11 @@ impl View {
     /// What the device at a position draws from counters.
     #[inline]
     pub(super) fn draws(&self, position: u32) -> &[Draw] {
-        let range = self.draws_of.get(position as usize).cloned().unwrap_or_default();
+        let range = self
+            .draws_of
+            .get(position as usize)
+            .cloned()
+            .unwrap_or_default();
         self.draws
             .get(range.start as usize..range.end as usize)
             .unwrap_or_default()
@@ -535,14 +576,22 @@ fn draws<'a>(
     device: &'a Device,
     by_name: &'a HashMap<(&str, &str), u32>,
 ) -> impl Iterator<Item = Draw> + 'a {
-    device.consumes_counters.iter().flatten().flat_map(move |consumption| {
-        consumption.counters.iter().filter_map(move |(name, counter)| {
-            Some(Draw {
-                counter: *by_name.get(&(consumption.counter_set.as_str(), name.as_str()))?,
-                amount: nanos(&read(&counter.value)?),
-            })
+    device
+        .consumes_counters
+        .iter()
+        .flatten()
+        .flat_map(move |consumption| {
+            consumption
+                .counters
+                .iter()
+                .filter_map(move |(name, counter)| {
+                    Some(Draw {
+                        counter: *by_name
+                            .get(&(consumption.counter_set.as_str(), name.as_str()))?,
+                        amount: nanos(&read(&counter.value)?),
+                    })
+                })
         })
-    })
 }
 
 fn flags(features: Features, device: &Device) -> Flags {
@@ -557,7 +606,10 @@ fn flags(features: Features, device: &Device) -> Flags {
         Flags::BINDING,
         !features.device_binding && conditions.is_some_and(|conditions| !conditions.is_empty()),
     );
-    let counters = device.consumes_counters.as_ref().is_some_and(|all| !all.is_empty());
+    let counters = device
+        .consumes_counters
+        .as_ref()
+        .is_some_and(|all| !all.is_empty());
     set(Flags::GATED, counters && !features.partitionable_devices);
     set(Flags::DRAWS, counters && features.partitionable_devices);
     set(

@@ -1,6 +1,7 @@
 //! From text to a checked expression, with room on the stack for whatever the parser accepts.
 
-use super::check::{Checked, check};
+use super::ast::Kind;
+use super::check::{Checked, Reference, check};
 use super::declarations::Declarations;
 use super::estimate::max_cost;
 use super::parse::parse;
@@ -34,8 +35,30 @@ pub(crate) fn compile(
             cost: 0,
         });
     }
+    refuse_undefined_types(&checked)?;
     let max_cost = max_cost(&checked);
     Ok(Compiled { checked, max_cost })
+}
+
+/// A few type names pass the checker, yet stand for nothing that could be computed with.
+fn refuse_undefined_types(checked: &Checked) -> Result<(), CelError> {
+    let undefined = checked.ast.iter().find_map(|(id, node)| match &node.kind {
+        Kind::Ident(name)
+            if matches!(checked.reference(id), Some(Reference::Type(_)))
+                && !Declarations::is_value(name) =>
+        {
+            Some(name)
+        }
+        _ => None,
+    });
+    let Some(name) = undefined else {
+        return Ok(());
+    };
+    Err(CelError {
+        kind: ErrorKind::Other,
+        message: format!("program instantiation failed: reference to undefined type: {name}"),
+        cost: 0,
+    })
 }
 
 /// All problems in one error, whose kind is the first's.
@@ -87,3 +110,6 @@ fn symbols(expression: &str) -> usize {
         .filter(|byte| byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'_' | b','));
     punctuation.count() + expression.matches("in").count()
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,58 @@ impl Declarations {
             "string" => Type::String,
             "type" => Type::Type(None),
             "uint" => Type::Uint,
+            // Known to the checker, but nothing at run time: see `is_value`.
+            "duration" => Type::Duration,
+            "kubernetes.DRADevice" => Type::Object(Object::Device),
+            "timestamp" => Type::Timestamp,
             _ => return None,
         })
+    }
+
+    /// Whether the type of that name can be used as a value.
+    pub(crate) fn is_value(type_name: &str) -> bool {
+        !matches!(type_name, "duration" | "kubernetes.DRADevice" | "timestamp")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declarations(environment: Environment, gates: bool) -> Declarations {
+        Declarations::new(Options {
+            consumable_capacity: gates,
+            list_type_attributes: gates,
+            environment,
+        })
+    }
+
+    #[test]
+    fn no_overload_id_is_declared_twice() {
+        let mut ids: Vec<_> = FUNCTIONS
+            .values()
+            .copied()
+            .flatten()
+            .map(|o| o.id)
+            .collect();
+        let all = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all);
+    }
+
+    #[test]
+    fn gates_count_for_new_expressions_only() {
+        for (environment, gates, on) in [
+            (Environment::Stored, false, true),
+            (Environment::New, true, true),
+            (Environment::New, false, false),
+        ] {
+            let declarations = declarations(environment, gates);
+            assert_eq!(declarations.function("includes").is_some(), on);
+            let shared = declarations.device_field("allowMultipleAllocations");
+            assert_eq!(shared.is_some(), on);
+            assert_eq!(declarations.attribute() == Type::Dyn, on);
+        }
     }
 }

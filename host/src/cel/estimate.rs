@@ -5,13 +5,17 @@
 //! one name and look it up under another, so does this.
 
 mod calls;
+mod loops;
+mod overloads;
 mod place;
 mod range;
+#[cfg(test)]
+mod tests;
 
-use super::ast::{Comprehension, Entry, ExprId, Kind, Literal};
+use super::ast::{Entry, ExprId, Kind, Literal};
 use super::check::Checked;
 use super::types::Type;
-use calls::{Call, Charge, Operand, PER_CHARACTER, charge, regex_match};
+use calls::{Call, Operand};
 use place::{Cells, Path, Place, Step};
 use range::Range;
 
@@ -71,15 +75,6 @@ struct Estimator<'c> {
     cells: Cells,
     /// Innermost last.
     locals: Vec<Local<'c>>,
-}
-
-/// The part of a loop's range that a variable takes.
-#[derive(Debug, Clone, Copy)]
-enum Takes {
-    Key,
-    Value,
-    /// The element of a list, the key of a map.
-    Either,
 }
 
 impl<'c> Estimator<'c> {
@@ -254,134 +249,6 @@ impl<'c> Estimator<'c> {
         sum.plus(worst)
     }
 
-    /// One overload's cost with the arguments', and its result's size.
-    fn overload(
-        &mut self,
-        id: ExprId,
-        call: Call<'_>,
-        args: &[ExprId],
-        arg_costs: &[Range],
-    ) -> Charge {
-        let arg_sum = arg_costs.iter().copied().fold(Range::ZERO, Range::plus);
-        let with_args = |cost: Range, result_size: Option<Range>| Charge {
-            cost: cost.plus(arg_sum),
-            result_size,
-        };
-        if let Some(charged) = charge(call) {
-            return with_args(charged.cost, charged.result_size);
-        }
-        let read = |operand: &Operand<'_>| operand.size_or_unknown().scaled(PER_CHARACTER);
-        match (call.overload, call.target, call.args) {
-            ("string_format", Some(format), _) => with_args(read(format), None),
-            ("string_to_bytes", _, [text]) => {
-                let size = text.size_or_unknown();
-                let bytes = Range {
-                    max: size.max.wrapping_mul(4),
-                    ..size
-                };
-                with_args(read(text), Some(bytes))
-            }
-            ("bytes_to_string", _, [bytes]) => {
-                let size = bytes.size_or_unknown();
-                let text = Range {
-                    min: size.min / 4,
-                    ..size
-                };
-                with_args(read(bytes), Some(text))
-            }
-            ("strings_quote", _, [text]) => {
-                let size = text.size_or_unknown();
-                let quoted = Range {
-                    min: size.min.wrapping_add(2),
-                    max: size.max.wrapping_mul(2).wrapping_add(2),
-                };
-                with_args(read(text), Some(quoted))
-            }
-            ("starts_with_string" | "ends_with_string", _, [part]) => with_args(read(part), None),
-            ("in_list", _, [_, list]) => with_args(list.size_or_unknown(), None),
-            ("matches_string", Some(text), [regex]) | ("matches", None, [text, regex]) => {
-                with_args(regex_match(text.size_or_unknown(), regex), None)
-            }
-            ("contains_string", Some(text), [part]) => {
-                with_args(read(text).times(read(part)), None)
-            }
-            ("logical_or" | "logical_and", ..) => {
-                // The right side may never be evaluated.
-                let least = arg_costs.first().map_or(0, |left| left.min);
-                let cost = Range {
-                    min: least,
-                    max: arg_sum.max,
-                };
-                Charge {
-                    cost,
-                    result_size: None,
-                }
-            }
-            ("conditional", _, [_, then, otherwise]) => {
-                self.conditional(id, args, arg_costs, then, otherwise)
-            }
-            ("add_string" | "add_bytes" | "add_list", _, [left, right]) => {
-                let size = left.size_or_unknown().plus(right.size_or_unknown());
-                if let [left, right] = args
-                    && let (Some(left), Some(right)) = (self.entries(*left), self.entries(*right))
-                {
-                    set(&mut self.entries, id, Some(left.union(right)));
-                }
-                let cost = match call.overload {
-                    "add_list" => CALL,
-                    _ => size.scaled(PER_CHARACTER),
-                };
-                with_args(cost, Some(size))
-            }
-            (
-                "equals"
-                | "not_equals"
-                | "less_string"
-                | "greater_string"
-                | "less_equals_string"
-                | "greater_equals_string"
-                | "less_bytes"
-                | "greater_bytes"
-                | "less_equals_bytes"
-                | "greater_equals_bytes",
-                _,
-                [left, right],
-            ) => {
-                let max = left.size_or_unknown().max.min(right.size_or_unknown().max);
-                let compared = Range {
-                    min: max.min(1),
-                    max,
-                };
-                with_args(compared.scaled(PER_CHARACTER), None)
-            }
-            _ => with_args(CALL, None),
-        }
-    }
-
-    fn conditional(
-        &mut self,
-        id: ExprId,
-        args: &[ExprId],
-        arg_costs: &[Range],
-        then: &Operand<'_>,
-        otherwise: &Operand<'_>,
-    ) -> Charge {
-        let size = then.size_or_unknown().union(otherwise.size_or_unknown());
-        if let [_, then, otherwise] = args
-            && let (Some(then), Some(otherwise)) = (self.entries(*then), self.entries(*otherwise))
-        {
-            set(&mut self.entries, id, Some(then.union(otherwise)));
-        }
-        let cost = match arg_costs {
-            [condition, then, otherwise] => condition.plus(then.union(*otherwise)),
-            _ => Range::ZERO,
-        };
-        Charge {
-            cost,
-            result_size: Some(size),
-        }
-    }
-
     fn list(&mut self, id: ExprId, elements: &[ExprId]) -> Range {
         let mut sum = Range::ZERO;
         let mut value = Range::NOTHING;
@@ -420,95 +287,6 @@ impl<'c> Estimator<'c> {
         };
         set(&mut self.entries, id, Some(entries));
         sum.plus(NEW_MAP)
-    }
-
-    /// Whether the loop only gives a name to a value, as `cel.bind` does.
-    fn is_binding(&self, comprehension: &Comprehension) -> bool {
-        let range = self.checked.ast.kind(comprehension.iter_range);
-        let condition = self.checked.ast.kind(comprehension.loop_condition);
-        matches!(range, Kind::List { elements, .. } if elements.is_empty())
-            && *condition == Kind::Literal(Literal::Bool(false))
-            && *comprehension.accu_var != *"__result__"
-    }
-
-    fn binding(&mut self, id: ExprId, comprehension: &'c Comprehension) -> Range {
-        let mut sum = self.cost(comprehension.iter_range);
-        sum = sum.plus(self.cost(comprehension.accu_init));
-        self.push_accumulator(comprehension);
-        sum = sum.plus(self.cost(comprehension.result));
-        self.locals.pop();
-        self.copy_sizes(id, comprehension.result);
-        sum
-    }
-
-    fn push_accumulator(&mut self, comprehension: &'c Comprehension) {
-        let init = comprehension.accu_init;
-        let local = Local {
-            name: &comprehension.accu_var,
-            path: self.path(init),
-            size: self.size(init),
-            entries: self.entries(init),
-        };
-        self.locals.push(local);
-    }
-
-    fn push_iteration(&mut self, name: &'c str, range: ExprId, takes: Takes) {
-        let entries = self.entries(range);
-        let is_list = match entries {
-            Some(entries) => entries.is_list,
-            None => matches!(self.checked.type_of(range), Type::List(_)),
-        };
-        let key = entries.map(|entries| entries.key);
-        let value = entries.map(|entries| entries.value);
-        let (step, size) = match (takes, is_list) {
-            (Takes::Value, _) | (Takes::Either, true) => (Step::Elements, value),
-            (Takes::Key, true) => (Step::Indices, key),
-            (Takes::Key | Takes::Either, false) => (Step::Keys, key),
-        };
-        let local = Local {
-            name,
-            path: self.stepped(range, step),
-            size,
-            entries: None,
-        };
-        self.locals.push(local);
-    }
-
-    fn comprehension(&mut self, id: ExprId, comprehension: &'c Comprehension) -> Range {
-        let range = comprehension.iter_range;
-        let mut sum = self.cost(range);
-        sum = sum.plus(self.cost(comprehension.accu_init));
-        self.push_accumulator(comprehension);
-        let outside = self.locals.len();
-        match &comprehension.iter_var2 {
-            Some(second) => {
-                self.push_iteration(&comprehension.iter_var, range, Takes::Key);
-                self.push_iteration(second, range, Takes::Value);
-            }
-            None => self.push_iteration(&comprehension.iter_var, range, Takes::Either),
-        }
-        let condition = self.cost(comprehension.loop_condition);
-        let step = self.cost(comprehension.loop_step);
-        self.locals.truncate(outside);
-        sum = sum.plus(self.cost(comprehension.result));
-        self.locals.pop();
-
-        let count = self.size_or_unknown(range);
-        sum = sum.plus(count.times(step.plus(condition)));
-        match self.checked.ast.kind(comprehension.accu_init) {
-            Kind::Literal(_) => {
-                let size = self.size(comprehension.accu_init);
-                set(&mut self.sizes, id, size);
-            }
-            Kind::List { .. } | Kind::Map(_) => {
-                set(&mut self.sizes, id, Some(count));
-                if let Some(entries) = self.entries(comprehension.loop_step) {
-                    set(&mut self.entries, id, Some(entries));
-                }
-            }
-            _ => {}
-        }
-        sum
     }
 
     fn copy_sizes(&mut self, to: ExprId, from: ExprId) {

@@ -13,6 +13,7 @@ mod frame;
 use super::library::operators;
 use super::plan::{Element, Entry, InSet, Node};
 use super::price::{self, Price};
+use super::ErrorKind;
 use super::value::{Entries, Key, Value, equal};
 
 pub(crate) use failure::Failure;
@@ -57,6 +58,18 @@ impl Node {
                 }
                 frame.charge(price::MAP)?;
                 map
+            }
+            Self::Struct(name, fields) => {
+                let failure = fields
+                    .iter()
+                    .find_map(|field| field.evaluate(frame).err())
+                    .unwrap_or_else(|| {
+                        Failure::new(ErrorKind::Undeclared, format!("unknown type '{name}'"))
+                    });
+                if !failure.ends_evaluation() {
+                    frame.charge(price::STRUCT)?;
+                }
+                Err(failure)
             }
             Self::Fold(fold) => fold.evaluate(frame),
             Self::Accumulate(accumulate) => accumulate.evaluate(frame),

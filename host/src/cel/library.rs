@@ -9,7 +9,7 @@ pub(crate) mod convert_double;
 pub(crate) mod formats;
 mod lists;
 mod net;
-mod operators;
+pub(crate) mod operators;
 mod optionals;
 pub(crate) mod quantities;
 pub(crate) mod regexes;
@@ -22,6 +22,7 @@ mod time;
 pub(crate) mod url;
 
 use super::evaluate::{Failure, Frame};
+use super::validate::LiteralRules;
 use super::value::Value;
 
 /// A function: its arguments, the target of a member call first, have been evaluated.
@@ -51,3 +52,13 @@ pub(crate) fn mismatch(function: &str, args: &[Value<'_>]) -> Failure {
     let types: Vec<&str> = args.iter().map(Value::type_name).collect();
     Failure::no_such_overload_of(function, &types)
 }
+
+/// What the functions take as literals, for those who check them when a selector is compiled.
+pub(crate) const LITERAL_RULES: LiteralRules = LiteralRules {
+    is_duration: |text| time::parse_duration(text).is_some(),
+    is_timestamp: |text| {
+        time::parse_timestamp(text).is_some_and(|time| convert::is_representable(time.seconds))
+    },
+    is_unix_time: convert::is_representable,
+    is_regex: |pattern| regexes::compile(pattern).is_ok(),
+};

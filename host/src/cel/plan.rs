@@ -24,10 +24,7 @@ pub(crate) use node::{
 };
 
 /// How deep a tree may be to be walked on any thread's stack.
-pub(crate) const SHALLOW: usize = 100;
-
-/// The stack for deeper ones: the text of a selector bounds how deep it can be.
-const DEEP_STACK: usize = 128 << 20;
+const SHALLOW: usize = 100;
 
 /// A selector that is ready to be evaluated.
 #[derive(Debug)]
@@ -39,51 +36,24 @@ pub(crate) struct Program {
     pub(crate) deep: bool,
 }
 
-/// Runs `walk` with enough stack for a tree of this depth.
-pub(crate) fn with_stack<R: Send>(
-    deep: bool,
-    walk: impl FnOnce() -> R + Send,
-    failed: impl FnOnce() -> R,
-) -> R {
-    if !deep {
-        return walk();
-    }
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .stack_size(DEEP_STACK)
-            .spawn_scoped(scope, walk)
-            .ok()
-            .and_then(|thread| thread.join().ok())
-    })
-    .unwrap_or_else(failed)
-}
-
 impl Program {
-    /// Plans a checked selector.
+    /// Plans a checked selector. Recurses as deeply as the tree goes.
     ///
     /// # Errors
     /// What upstream calls a failed program instantiation: a constant part that has no value.
     pub(crate) fn plan(checked: &Checked) -> Result<Self, CelError> {
-        let deep = checked.ast.depth() > SHALLOW;
-        let planned = with_stack(
-            deep,
-            || {
-                let mut planner = Planner {
-                    checked,
-                    initial: Vec::new(),
-                    scopes: Vec::new(),
-                };
-                planner
-                    .plan(checked.ast.root())
-                    .map(|root| (root, planner.initial))
-            },
-            || Err(Failure::internal("no stack to plan the expression with")),
-        );
+        let mut planner = Planner {
+            checked,
+            initial: Vec::new(),
+            scopes: Vec::new(),
+        };
+        let planned = planner.plan(checked.ast.root());
+        let initial = planner.initial;
         match planned {
-            Ok((root, initial)) => Ok(Self {
+            Ok(root) => Ok(Self {
                 root,
                 initial,
-                deep,
+                deep: checked.ast.depth() > SHALLOW,
             }),
             Err(failure) => Err(CelError {
                 kind: failure.kind(),
@@ -154,10 +124,13 @@ impl<'c> Planner<'c> {
                 }
                 fold::map(planned)
             }
-            Kind::Struct { type_name, .. } => Err(Failure::new(
-                ErrorKind::Undeclared,
-                format!("unknown type: {type_name}"),
-            )),
+            Kind::Struct { type_name, fields } => {
+                let mut values = Vec::with_capacity(fields.len());
+                for field in fields {
+                    values.push(self.plan(field.value)?);
+                }
+                Ok(Node::Struct(type_name.clone(), values))
+            }
             Kind::Comprehension(comprehension) => self.comprehension(comprehension),
         }
     }

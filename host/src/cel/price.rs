@@ -21,6 +21,9 @@ pub(crate) const LIST: u64 = 10;
 /// What making a map costs.
 pub(crate) const MAP: u64 = 30;
 
+/// What making a message costs.
+pub(crate) const STRUCT: u64 = 40;
+
 /// An argument or a result: nothing where it failed.
 pub(crate) type Operand<'v, 'a> = Option<&'v Value<'a>>;
 

@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The type of an expression.
+#[expect(
+    clippy::enum_variant_names,
+    reason = "`type` is the language's own name for the type of types"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Type {
     /// Whatever it turns out to be.

@@ -10,12 +10,14 @@ use super::tree::Tree;
 use super::yaml;
 
 /// Largest file read.
-pub const FILE_BYTES_MAX: usize = 128 << 20;
+pub const FILE_BYTES_MAX: usize = 256 << 20;
 
 /// A document of a file, parsed or not.
 pub(crate) struct Document {
     /// Counted from 1.
     pub(crate) number: usize,
+    /// What it seems to be, where it does not parse.
+    pub(crate) guess: Option<String>,
     pub(crate) content: Result<Tree, Finding>,
 }
 
@@ -35,7 +37,11 @@ pub(crate) fn split(file: &str, text: &str) -> Documents {
             text.len()
         );
         let content = Err(Finding::at(1, message, "split it into several files"));
-        let documents = vec![Document { number: 1, content }];
+        let documents = vec![Document {
+            number: 1,
+            guess: None,
+            content,
+        }];
         return Documents {
             documents,
             separators: Vec::new(),
@@ -47,6 +53,7 @@ pub(crate) fn split(file: &str, text: &str) -> Documents {
             Err(finding) if file.ends_with(".json") => {
                 let documents = vec![Document {
                     number: 1,
+                    guess: None,
                     content: Err(finding),
                 }];
                 return Documents {
@@ -64,6 +71,7 @@ pub(crate) fn split(file: &str, text: &str) -> Documents {
 fn numbered(trees: Vec<Tree>) -> Documents {
     let number = |(index, tree)| Document {
         number: index + 1,
+        guess: None,
         content: Ok(tree),
     };
     Documents {
@@ -113,7 +121,16 @@ fn take(text: &str, range: std::ops::Range<usize>, first_line: usize, found: &mu
     }
     let mut add = |content| {
         let number = found.documents.len() + 1;
-        found.documents.push(Document { number, content });
+        let guess = if Result::is_err(&content) {
+            guess(chunk)
+        } else {
+            None
+        };
+        found.documents.push(Document {
+            number,
+            guess,
+            content,
+        });
     };
     match yaml::parse(chunk, first_line) {
         Ok(trees) => match flattened(chunk, first_line) {
@@ -211,6 +228,17 @@ fn flattened(chunk: &str, first_line: usize) -> Option<Finding> {
              name: single-gpu\n    spec:\n      devices:",
         )
     })
+}
+
+/// `Kind name` from the text of a document that does not parse.
+fn guess(chunk: &str) -> Option<String> {
+    let word = |key: &str| {
+        let (_, rest) = chunk.split_once(key)?;
+        let word = rest.split_whitespace().next()?;
+        (!word.ends_with(':') && word.len() < 100).then(|| word.trim_matches('"').to_owned())
+    };
+    let kind = word("kind:")?;
+    Some(word("name:").map_or(kind.clone(), |name| format!("{kind} {name}")))
 }
 
 /// What usually stands behind a syntax error, judged by the text.

@@ -103,7 +103,10 @@ impl Search<'_> {
     /// Asks the policy of a group. Devices that earlier groups have are not offered again.
     fn ask(&mut self, group: &Group, current: &Allocation) -> Result<Answer, AllocateError> {
         self.calls += 1;
-        let late = self.budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self
+            .budget
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
         if late || self.calls > MAX_CALLS {
             return Err(AllocateError::Deadline { steps: 0 });
         }
@@ -128,7 +131,10 @@ impl Search<'_> {
         let (situation, devices) = lower::situation(&question, &policy.description().interests)?;
         Ok(match policy.select(&situation, self.budget.deadline) {
             Ok(proposals) => Answer::Proposals(
-                proposals.iter().map(|proposal| weigh(proposal, group, &devices)).collect(),
+                proposals
+                    .iter()
+                    .map(|proposal| weigh(proposal, group, &devices))
+                    .collect(),
             ),
             Err(policy::CallError::Refused(refusal)) => Answer::Refused(refusal.to_string()),
             Err(error) => Answer::Failed(error),
@@ -207,13 +213,22 @@ impl Search<'_> {
 fn weigh(proposal: &policy::Proposal, group: &Group, devices: &[DeviceIndex]) -> Weighed {
     let resolve = |assignment: &policy::Assignment| {
         let mapped = group.requests.get(assignment.request as usize)?;
-        let devices =
-            assignment.devices.iter().filter_map(|&at| devices.get(at as usize)).copied().collect();
+        let devices = assignment
+            .devices
+            .iter()
+            .filter_map(|&at| devices.get(at as usize))
+            .copied()
+            .collect();
         Some((mapped.index, devices))
     };
     Weighed {
         exact: matches!(proposal.choice, policy::Choice::Exact(_)),
-        devices: proposal.choice.assignments().iter().filter_map(resolve).collect(),
+        devices: proposal
+            .choice
+            .assignments()
+            .iter()
+            .filter_map(resolve)
+            .collect(),
         score: proposal.score,
         reason: proposal.reason.clone(),
         verdict: Verdict::NotTried,

@@ -10,7 +10,7 @@ use k8s_openapi::api::resource::v1::{
     ResourceClaim,
 };
 
-use super::rules::{Asked, Group, asked};
+use super::rules::{Asked, Group, asked, devices};
 use crate::allocator::{AllocateError, AllocatedState, Allocator, DeviceIndex, DeviceView};
 use crate::policy::input::{
     Amount, Constraint, ConstraintKind, Counter, DeviceTable, Pool, Request,
@@ -44,15 +44,18 @@ pub(super) fn situation(
         .requests
         .iter()
         .map(|mapped| {
-            let free = mapped.candidates.iter().filter(|device| !question.taken.contains(device));
+            let free = mapped
+                .candidates
+                .iter()
+                .filter(|device| !question.taken.contains(device));
             let devices = free.map(|&device| table.position(device)).collect();
             let asked = asked(question.claim, mapped.index);
             Request {
                 slot: number(mapped.index.request),
                 amount: match asked {
-                    Some(Asked { all: false, count, .. }) => {
-                        Amount::Exactly(u32::try_from(count).unwrap_or(u32::MAX))
-                    }
+                    Some(Asked {
+                        all: false, count, ..
+                    }) => Amount::Exactly(u32::try_from(count).unwrap_or(u32::MAX)),
                     _ => Amount::All,
                 },
                 admin_access: asked.is_some_and(|asked| asked.admin_access),
@@ -63,9 +66,16 @@ pub(super) fn situation(
         .collect();
     let constraints = constraints(question, interests, &table);
     let parameters = parameters(question, &table);
-    let in_use = if interests.in_use { table.add_in_use()? } else { Vec::new() };
-    let (counters, consumption) =
-        if interests.counters { table.counters()? } else { (Vec::new(), Vec::new()) };
+    let in_use = if interests.in_use {
+        table.add_in_use()?
+    } else {
+        Vec::new()
+    };
+    let (counters, consumption) = if interests.counters {
+        table.counters()?
+    } else {
+        (Vec::new(), Vec::new())
+    };
     let name = |declared: bool, name: &Option<String>| {
         name.as_deref().filter(|_| declared).map(Arc::<str>::from)
     };
@@ -128,28 +138,40 @@ impl<'a> Table<'a> {
         let pool = self.pool(&view);
         self.columns.pools.push(pool);
         for name in &self.interests.attributes {
-            let value = view.attribute(name).map_or(Value::Absent, |a| value(a, &mut self.texts));
+            let value = view
+                .attribute(name)
+                .map_or(Value::Absent, |a| value(a, &mut self.texts));
             self.columns.attributes.push(value);
         }
         let consumed = self.interests.consumed_capacity.then(|| {
-            self.question.state.capacity.get(&self.question.allocator.device_id(device))
+            self.question
+                .state
+                .capacity
+                .get(&self.question.allocator.device_id(device))
         });
         for name in &self.interests.capacities {
             let found = view.capacity(name);
             let total = found.and_then(|(_, capacity)| {
-                quantity::Quantity::parse(&capacity.value.0).ok().map(|value| exact(&value))
+                quantity::Quantity::parse(&capacity.value.0)
+                    .ok()
+                    .map(|value| exact(&value))
             });
             self.columns.capacities.push(total);
             if let Some(consumed) = consumed {
                 let taken = found.and_then(|(key, _)| consumed?.get(key));
-                self.columns.consumed.push(taken.map(exact).unwrap_or_default());
+                self.columns
+                    .consumed
+                    .push(taken.map(exact).unwrap_or_default());
             }
         }
         position
     }
 
     fn pool(&mut self, view: &DeviceView<'_>) -> u32 {
-        let known = self.pool_indices.iter().position(|&pool| pool == view.pool_index);
+        let known = self
+            .pool_indices
+            .iter()
+            .position(|&pool| pool == view.pool_index);
         let position = known.unwrap_or_else(|| {
             let driver = self.texts.position(&view.driver.into());
             self.pools.push(Pool { driver });
@@ -168,7 +190,9 @@ impl<'a> Table<'a> {
             .in_use_on(self.question.state, self.question.node)?
             .into_iter()
             .filter(|&device| {
-                allocator.view(device).is_some_and(|view| drivers.contains(view.driver))
+                allocator
+                    .view(device)
+                    .is_some_and(|view| drivers.contains(view.driver))
             })
             .map(|device| self.position(device))
             .collect();
@@ -178,7 +202,11 @@ impl<'a> Table<'a> {
 
     fn drivers(&self) -> BTreeSet<&'a str> {
         let allocator = self.question.allocator;
-        self.devices.iter().filter_map(|&d| allocator.view(d)).map(|view| view.driver).collect()
+        self.devices
+            .iter()
+            .filter_map(|&d| allocator.view(d))
+            .map(|view| view.driver)
+            .collect()
     }
 
     /// The counters of the pools, and what each device of the table uses of them.
@@ -203,14 +231,24 @@ impl<'a> Table<'a> {
         }
         let mut consumption = Vec::new();
         for (row, &device) in self.devices.iter().enumerate() {
-            let Some(view) = allocator.view(device) else { continue };
+            let Some(view) = allocator.view(device) else {
+                continue;
+            };
             for consumed in view.device.consumes_counters.iter().flatten() {
                 for (name, amount) in &consumed.counters {
-                    let key = (view.pool_index, consumed.counter_set.as_str(), name.as_str());
+                    let key = (
+                        view.pool_index,
+                        consumed.counter_set.as_str(),
+                        name.as_str(),
+                    );
                     let amount = quantity::Quantity::parse(&amount.value.0);
                     if let (Some(&counter), Ok(amount)) = (positions.get(&key), amount) {
                         let amount = exact(&amount);
-                        consumption.push(Consumption { device: number(row), counter, amount });
+                        consumption.push(Consumption {
+                            device: number(row),
+                            counter,
+                            amount,
+                        });
                     }
                 }
             }
@@ -234,8 +272,12 @@ fn asked_capacities(
     }
     let drivers = table.drivers();
     let amount = |declared: &String| {
-        let (_, amount) = requests.iter().find(|(name, _)| same_name(declared, name, &drivers))?;
-        quantity::Quantity::parse(&amount.0).ok().map(|amount| exact(&amount))
+        let (_, amount) = requests
+            .iter()
+            .find(|(name, _)| same_name(declared, name, &drivers))?;
+        quantity::Quantity::parse(&amount.0)
+            .ok()
+            .map(|amount| exact(&amount))
     };
     interests.capacities.iter().map(amount).collect()
 }
@@ -247,7 +289,9 @@ fn constraints(
     table: &Table<'_>,
 ) -> Vec<Constraint> {
     let drivers = table.drivers();
-    let spec = &question.claim.spec.devices;
+    let Some(spec) = devices(question.claim) else {
+        return Vec::new();
+    };
     let lower = |constraint: &DeviceConstraint| {
         let named = |asked: Option<Asked<'_>>| {
             asked.is_some_and(|asked| asked.is_named_in(constraint.requests.as_ref()))
@@ -266,19 +310,31 @@ fn constraints(
             (None, None) => None,
         };
         let (kind, name) = kind_and_name.filter(|_| !requests.is_empty())?;
-        let attribute = interests.attributes.iter().position(|declared| {
-            same_name(declared, name, &drivers)
-        });
+        let attribute = interests
+            .attributes
+            .iter()
+            .position(|declared| same_name(declared, name, &drivers));
         let covered = match constraint.requests.as_deref() {
             None | Some([]) => spec.requests.as_ref().map_or(0, Vec::len),
-            Some(names) => {
-                names.iter().map(|n| n.split('/').next()).collect::<BTreeSet<_>>().len()
-            }
+            Some(names) => names
+                .iter()
+                .map(|n| n.split('/').next())
+                .collect::<BTreeSet<_>>()
+                .len(),
         };
         let reaches_beyond = covered > requests.len();
-        Some(Constraint { kind, attribute: attribute.map(number), requests, reaches_beyond })
+        Some(Constraint {
+            kind,
+            attribute: attribute.map(number),
+            requests,
+            reaches_beyond,
+        })
     };
-    spec.constraints.iter().flatten().filter_map(lower).collect()
+    spec.constraints
+        .iter()
+        .flatten()
+        .filter_map(lower)
+        .collect()
 }
 
 /// The opaque parameters that the classes and the claim hold for drivers of these devices.
@@ -305,15 +361,25 @@ fn parameters(question: &Question<'_>, table: &Table<'_>) -> Vec<Parameters> {
         .collect();
     let classes: BTreeSet<&str> = requests.iter().map(|(_, asked)| asked.class).collect();
     for name in classes {
-        let configs = question.allocator.class(name).and_then(|class| class.spec.config.as_ref());
+        let configs = question
+            .allocator
+            .class(name)
+            .and_then(|class| class.spec.as_ref()?.config.as_ref());
         for config in configs.into_iter().flatten() {
             let of_class = requests.iter().filter(|(_, asked)| asked.class == name);
             let positions = of_class.map(|(position, _)| *position).collect();
-            add(config.opaque.as_ref(), positions, ParameterSource::DeviceClass);
+            add(
+                config.opaque.as_ref(),
+                positions,
+                ParameterSource::DeviceClass,
+            );
         }
     }
-    for config in question.claim.spec.devices.config.iter().flatten() {
-        let named = requests.iter().filter(|(_, a)| a.is_named_in(config.requests.as_ref()));
+    let configs = devices(question.claim).and_then(|spec| spec.config.as_ref());
+    for config in configs.into_iter().flatten() {
+        let named = requests
+            .iter()
+            .filter(|(_, a)| a.is_named_in(config.requests.as_ref()));
         let positions = named.map(|(position, _)| *position).collect();
         add(config.opaque.as_ref(), positions, ParameterSource::Claim);
     }
@@ -339,23 +405,46 @@ fn value(attribute: &DeviceAttribute, texts: &mut Texts) -> Value {
     let text = |text: &String, texts: &mut Texts| texts.position(&text.as_str().into());
     match attribute {
         DeviceAttribute { int: Some(int), .. } => Value::Int(*int),
-        DeviceAttribute { bool: Some(truth), .. } => Value::Bool(*truth),
-        DeviceAttribute { string: Some(string), .. } => Value::String(text(string, texts)),
-        DeviceAttribute { version: Some(version), .. } => Value::Version(text(version, texts)),
-        DeviceAttribute { ints: Some(ints), .. } => Value::Ints(ints.clone()),
-        DeviceAttribute { bools: Some(bools), .. } => Value::Bools(bools.clone()),
-        DeviceAttribute { strings: Some(strings), .. } => {
-            Value::Strings(strings.iter().map(|string| text(string, texts)).collect())
-        }
-        DeviceAttribute { versions: Some(versions), .. } => {
-            Value::Versions(versions.iter().map(|version| text(version, texts)).collect())
-        }
+        DeviceAttribute {
+            bool: Some(truth), ..
+        } => Value::Bool(*truth),
+        DeviceAttribute {
+            string: Some(string),
+            ..
+        } => Value::String(text(string, texts)),
+        DeviceAttribute {
+            version: Some(version),
+            ..
+        } => Value::Version(text(version, texts)),
+        DeviceAttribute {
+            ints: Some(ints), ..
+        } => Value::Ints(ints.clone()),
+        DeviceAttribute {
+            bools: Some(bools), ..
+        } => Value::Bools(bools.clone()),
+        DeviceAttribute {
+            strings: Some(strings),
+            ..
+        } => Value::Strings(strings.iter().map(|string| text(string, texts)).collect()),
+        DeviceAttribute {
+            versions: Some(versions),
+            ..
+        } => Value::Versions(
+            versions
+                .iter()
+                .map(|version| text(version, texts))
+                .collect(),
+        ),
         _ => Value::Absent,
     }
 }
 
 fn exact(quantity: &quantity::Quantity) -> Quantity {
-    let cap = if quantity.sign() < 0 { i128::MIN } else { i128::MAX };
+    let cap = if quantity.sign() < 0 {
+        i128::MIN
+    } else {
+        i128::MAX
+    };
     Quantity::from_nanos(quantity.nanos().unwrap_or(cap))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
+use k8s_openapi::api::resource::v1::{DeviceClaim, DeviceRequest, ResourceClaim};
 
 use crate::allocator::{Allocation, DeviceIndex, RequestIndex};
 use crate::configuration::Rule;
@@ -51,9 +51,14 @@ impl Asked<'_> {
     }
 }
 
+/// What a claim asks for.
+pub(super) fn devices(claim: &ResourceClaim) -> Option<&DeviceClaim> {
+    claim.spec.as_ref()?.devices.as_ref()
+}
+
 /// The request at `index`.
 pub(super) fn asked(claim: &ResourceClaim, index: RequestIndex) -> Option<Asked<'_>> {
-    let request: &DeviceRequest = claim.spec.devices.requests.as_ref()?.get(index.request)?;
+    let request: &DeviceRequest = devices(claim)?.requests.as_ref()?.get(index.request)?;
     let all = |mode: &Option<String>| mode.as_deref() == Some("All");
     match (&request.exactly, index.alternative) {
         (Some(exactly), None) => Some(Asked {
@@ -92,8 +97,12 @@ pub(super) fn group<E>(
 ) -> Result<Vec<Group>, E> {
     let mut groups: Vec<Group> = Vec::new();
     for &index in served.devices.keys() {
-        let Some(claim) = claims.get(index.claim) else { continue };
-        let Some(asked) = asked(claim, index) else { continue };
+        let Some(claim) = claims.get(index.claim) else {
+            continue;
+        };
+        let Some(asked) = asked(claim, index) else {
+            continue;
+        };
         let namespace = claim.metadata.namespace.as_deref().unwrap_or("default");
         let labels = claim.metadata.labels.as_ref();
         let mut eligible = None;
@@ -105,7 +114,12 @@ pub(super) fn group<E>(
                 drivers = devices.iter().map(|&device| driver_of(device)).collect();
                 eligible = Some(devices);
             }
-            if rule.matches(asked.class, namespace, labels, drivers.iter().map(String::as_str)) {
+            if rule.matches(
+                asked.class,
+                namespace,
+                labels,
+                drivers.iter().map(String::as_str),
+            ) {
                 policy = Some(*position);
                 break;
             }
@@ -116,9 +130,16 @@ pub(super) fn group<E>(
             None => candidates(index)?,
         };
         let mapped = Mapped { index, candidates };
-        match groups.iter_mut().find(|group| group.claim == index.claim && group.policy == policy) {
+        match groups
+            .iter_mut()
+            .find(|group| group.claim == index.claim && group.policy == policy)
+        {
             Some(group) => group.requests.push(mapped),
-            None => groups.push(Group { claim: index.claim, policy, requests: vec![mapped] }),
+            None => groups.push(Group {
+                claim: index.claim,
+                policy,
+                requests: vec![mapped],
+            }),
         }
     }
     Ok(groups)

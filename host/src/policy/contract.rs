@@ -309,7 +309,8 @@ impl Compare<'_> {
                 self.optional(expected.ok.as_ref(), ok.as_ref())
                     .and_then(|()| self.optional(expected.err.as_ref(), err.as_ref()))
             }
-            _ => differs(),
+            // Another kind of type altogether: whoever holds it names the place.
+            _ => return differs(),
         };
         match &definition.name {
             Some(name) => compared.map_err(|difference| difference.in_type(name)),

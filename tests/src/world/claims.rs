@@ -44,9 +44,15 @@ fn configuration(rng: &mut Rng, driver: &str, requests: Option<Value>) -> Value 
     json!([entry])
 }
 
+/// One to three, less rather than more: all must fit at once.
+fn few(rng: &mut Rng, size: usize) -> usize {
+    let most = size.clamp(1, 3);
+    rng.usize(1..=most).min(rng.usize(1..=most))
+}
+
 /// One to three claims.
 pub(super) fn claims(rng: &mut Rng, size: usize) -> Value {
-    let number = rng.usize(1..=size.clamp(1, 3));
+    let number = few(rng, size);
     (0..number).map(|i| claim(rng, i, size)).collect()
 }
 
@@ -71,7 +77,7 @@ fn claim(rng: &mut Rng, number: usize, size: usize) -> Value {
         }
     }
     let mut devices = json!({"requests": requests});
-    if chance(rng, 40) {
+    if chance(rng, 30) {
         let constraints: Vec<Value> = (0..rng.usize(1..=2))
             .map(|_| constraint(rng, &names))
             .collect();
@@ -108,14 +114,10 @@ fn request(rng: &mut Rng, number: usize, size: usize) -> Value {
 
 fn ask(rng: &mut Rng, size: usize) -> Value {
     let mut ask = json!({"deviceClassName": pick(rng, &["any", "gpu", "nic", "gpu"])});
-    if chance(rng, 10) {
+    if chance(rng, 8) {
         merge(&mut ask, json!({"allocationMode": "All"}));
     } else {
-        let count = if chance(rng, 3) {
-            33
-        } else {
-            rng.usize(1..=size.clamp(1, 4))
-        };
+        let count = if chance(rng, 3) { 33 } else { few(rng, size) };
         merge(
             &mut ask,
             json!({"allocationMode": "ExactCount", "count": count}),
@@ -143,7 +145,7 @@ fn ask(rng: &mut Rng, size: usize) -> Value {
         }
         merge(&mut ask, json!({"tolerations": [toleration]}));
     }
-    if chance(rng, 25) {
+    if chance(rng, 20) {
         let amount = pick(rng, &["3Gi", "10Gi", "12Gi", "40Gi", "100Gi"]);
         merge(
             &mut ask,

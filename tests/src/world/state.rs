@@ -9,7 +9,7 @@ use super::chance;
 /// Some of the devices, as claims that came before would have left them.
 pub(super) fn in_use(rng: &mut Rng, slices: &[Value]) -> AllocatedState {
     let mut state = AllocatedState::default();
-    let share = rng.u8(..60);
+    let share = rng.u8(..40);
     for spec in slices.iter().filter_map(|slice| slice.get("spec")) {
         let text =
             |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -33,7 +33,10 @@ fn mention(text: &str, driver: &str, device: &Device) -> Option<(String, String)
     }
     if text.starts_with("allowMultipleAllocations") {
         let value = device.allow_multiple_allocations.unwrap_or_default();
-        return Some(("device.allowMultipleAllocations".to_owned(), value.to_string()));
+        return Some((
+            "device.allowMultipleAllocations".to_owned(),
+            value.to_string(),
+        ));
     }
     let (attributes, rest) = match text.strip_prefix("attributes") {
         Some(rest) => (true, rest),
@@ -45,7 +48,8 @@ fn mention(text: &str, driver: &str, device: &Device) -> Option<(String, String)
     let value = if attributes {
         lookup(device.attributes.as_ref(), driver, &name).map_or_else(unset, shown)
     } else {
-        lookup(device.capacity.as_ref(), driver, &name).map_or_else(unset, |one| one.value.0.clone())
+        lookup(device.capacity.as_ref(), driver, &name)
+            .map_or_else(unset, |one| one.value.0.clone())
     };
     Some((name, value))
 }
@@ -55,7 +59,10 @@ fn key(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     if let Some(quoted) = text.strip_prefix('[') {
         let quoted = quoted.trim_start_matches(['?', ' ']);
-        let quote = quoted.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let quote = quoted
+            .chars()
+            .next()
+            .filter(|quote| matches!(quote, '"' | '\''))?;
         let (key, rest) = quoted.get(1..)?.split_once(quote)?;
         return Some((key, rest.trim_start().strip_prefix(']')?));
     }
@@ -73,12 +80,30 @@ fn key(text: &str) -> Option<(&str, &str)> {
 fn shown(attribute: &DeviceAttribute) -> String {
     match attribute {
         DeviceAttribute { int: Some(int), .. } => int.to_string(),
-        DeviceAttribute { bool: Some(bool), .. } => bool.to_string(),
-        DeviceAttribute { string: Some(text), .. } => format!("{text:?}"),
-        DeviceAttribute { version: Some(text), .. } => text.clone(),
-        DeviceAttribute { ints: Some(list), .. } => format!("{list:?}"),
-        DeviceAttribute { bools: Some(list), .. } => format!("{list:?}"),
-        DeviceAttribute { strings: Some(list), .. } | DeviceAttribute { versions: Some(list), .. } => {
+        DeviceAttribute {
+            bool: Some(bool), ..
+        } => bool.to_string(),
+        DeviceAttribute {
+            string: Some(text), ..
+        } => format!("{text:?}"),
+        DeviceAttribute {
+            version: Some(text),
+            ..
+        } => text.clone(),
+        DeviceAttribute {
+            ints: Some(list), ..
+        } => format!("{list:?}"),
+        DeviceAttribute {
+            bools: Some(list), ..
+        } => format!("{list:?}"),
+        DeviceAttribute {
+            strings: Some(list),
+            ..
+        }
+        | DeviceAttribute {
+            versions: Some(list),
+            ..
+        } => {
             format!("{list:?}")
         }
         _ => "of unknown type".to_owned(),
@@ -101,7 +126,10 @@ mod tests {
             && device.attributes['other.example'][?"index"].orValue(0) > 1 && device.attributes["d.example"].?nope.hasValue()
             && device.capacity["d.example"].memory.isGreaterThan(quantity("80Gi")) && device.attributes"#;
         let found = values(text, "d.example", &device);
-        let found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_str()))
+            .collect();
         assert_eq!(
             found,
             [

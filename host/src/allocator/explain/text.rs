@@ -108,12 +108,20 @@ impl fmt::Display for RequestExplanation {
             return write!(f, "{name}: {error}");
         }
         let eligible = self.eligible.len();
-        write!(f, "{name}: devices free {eligible} of {} needed", self.needed)?;
+        write!(
+            f,
+            "{name}: devices free {eligible} of {} needed",
+            self.needed
+        )?;
         for (i, (kind, count)) in self.counts().into_iter().enumerate() {
             write!(f, "{} {count} {kind}", if i == 0 { ";" } else { "," })?;
         }
         if let Some(shortage) = &self.shortage {
-            write!(f, "; at most {} go together by {}", shortage.most, shortage.attribute)?;
+            write!(
+                f,
+                "; at most {} go together by {}",
+                shortage.most, shortage.attribute
+            )?;
         }
         Ok(())
     }

@@ -43,7 +43,11 @@ impl ConstraintState {
             Value::Many(many) => Held::Many(many.into()),
         };
         if distinct {
-            let clash = |held: &Held| held.elements().iter().any(|one| new.elements().contains(one));
+            let clash = |held: &Held| {
+                held.elements()
+                    .iter()
+                    .any(|one| new.elements().contains(one))
+            };
             if self.held.iter().any(clash) {
                 return false;
             }

@@ -22,7 +22,12 @@ impl Search<'_> {
             return;
         }
         self.counters.ready = true;
-        self.counters.left = self.view.counters.iter().map(|counter| counter.total).collect();
+        self.counters.left = self
+            .view
+            .counters
+            .iter()
+            .map(|counter| counter.total)
+            .collect();
         self.counters.unknown = vec![false; self.view.pools.len()];
         for (index, pool) in self.view.pools.iter().enumerate() {
             if !pool.counters.is_empty() && self.uses[index].any {
@@ -40,7 +45,9 @@ impl Search<'_> {
         let owner = inventory.pool(pool.pool);
         let recorded = |name: &str| {
             (self.state.counters.iter())
-                .find(|(id, _)| *id.driver == *owner.driver && *id.pool == *owner.name && *id.device == *name)
+                .find(|(id, _)| {
+                    *id.driver == *owner.driver && *id.pool == *owner.name && *id.device == *name
+                })
                 .map(|(_, sets)| sets)
         };
         let by_name: HashMap<(&str, &str), u32> = pool
@@ -74,7 +81,10 @@ impl Search<'_> {
         for (name, (_, device)) in old {
             names.entry(name).or_insert_with(|| {
                 let draws = self.view.draws_by_name(pool, inventory.device(device));
-                draws.into_iter().map(|draw| (draw.counter, draw.amount)).collect()
+                draws
+                    .into_iter()
+                    .map(|draw| (draw.counter, draw.amount))
+                    .collect()
             });
         }
         let mut unknown = false;
@@ -91,7 +101,11 @@ impl Search<'_> {
                     continue;
                 };
                 *draws = (sets.iter())
-                    .flat_map(|(set, counters)| counters.iter().map(move |(name, amount)| (set, name, amount)))
+                    .flat_map(|(set, counters)| {
+                        counters
+                            .iter()
+                            .map(move |(name, amount)| (set, name, amount))
+                    })
                     .filter_map(|(set, name, amount)| {
                         Some((*by_name.get(&(set.as_str(), name.as_str()))?, nanos(amount)))
                     })

@@ -62,7 +62,8 @@ impl Search<'_> {
                     asked.constraints.is_empty()
                 } else {
                     (0..len as u32).all(|position| {
-                        !asked.admin && !self.free.get(position) || self.judge(variant, position).is_ok()
+                        !asked.admin && !self.free.get(position)
+                            || self.judge(variant, position).is_ok()
                     })
                 };
                 if !clean {
@@ -74,7 +75,9 @@ impl Search<'_> {
         let eligible = (0..plan.variants.len())
             .map(|variant| self.eligible(variant))
             .collect();
-        let holders = (0..plan.claims.len()).map(|claim| self.holders(claim)).collect();
+        let holders = (0..plan.claims.len())
+            .map(|claim| self.holders(claim))
+            .collect();
         self.ready_counters();
         let symmetry = (horizon == plan.requests.len() && !self.guided).then(|| self.symmetry());
         let mut names: HashMap<(u32, &str), u32> = HashMap::new();
@@ -180,7 +183,10 @@ impl Search<'_> {
         let missing = count - slot;
         match order {
             None => open.clear_below(start),
-            Some(order) => order.iter().take(start as usize).for_each(|tried| open.clear(*tried)),
+            Some(order) => order
+                .iter()
+                .take(start as usize)
+                .for_each(|tried| open.clear(*tried)),
         }
         if !self.suffices(ahead, variant, &open, missing) {
             return false;
@@ -191,7 +197,13 @@ impl Search<'_> {
             count: missing,
             exclusive: !plan.variants[variant].admin,
         });
-        for (index, request) in plan.requests.iter().enumerate().take(ahead.horizon).skip(request + 1) {
+        for (index, request) in plan
+            .requests
+            .iter()
+            .enumerate()
+            .take(ahead.horizon)
+            .skip(request + 1)
+        {
             let mut variants = request.variants.clone();
             if let Some(pinned) = self.pinned[index] {
                 variants = request.variants.start + pinned..request.variants.start + pinned + 1;
@@ -225,7 +237,8 @@ impl Search<'_> {
                 return false;
             }
         }
-        wants.len() > MOST_COMPARED || self.enough_devices(ahead, &wants) && self.enough_counters(ahead, &wants)
+        wants.len() > MOST_COMPARED
+            || self.enough_devices(ahead, &wants) && self.enough_counters(ahead, &wants)
     }
 
     /// The devices that the variant could get next.
@@ -239,11 +252,16 @@ impl Search<'_> {
         }
         let none = Bits::new(self.view.devices.len());
         for index in &asked.constraints {
-            let (holders, held) = (&ahead.holders[asked.claim][*index], &claim.constraints[*index].held);
+            let (holders, held) = (
+                &ahead.holders[asked.claim][*index],
+                &claim.constraints[*index].held,
+            );
             let of = |element: &u32| holders.of.get(element).unwrap_or(&none);
             open.and(&holders.any);
             if self.plan.claims[asked.claim].constraints[*index].distinct {
-                held.iter().flat_map(Held::elements).for_each(|element| open.and_not(of(element)));
+                held.iter()
+                    .flat_map(Held::elements)
+                    .for_each(|element| open.and_not(of(element)));
             } else if let Some(common) = held.last() {
                 match common.elements() {
                     [one] => open.and(of(one)),
@@ -258,7 +276,10 @@ impl Search<'_> {
         if !self.view.counters.is_empty() && !asked.admin {
             for position in open.clone().iter() {
                 let flags = self.view.flags[position as usize];
-                if flags.has(Flags::DRAWS) && !flags.has(Flags::SHAREABLE) && !self.could_draw(position) {
+                if flags.has(Flags::DRAWS)
+                    && !flags.has(Flags::SHAREABLE)
+                    && !self.could_draw(position)
+                {
                     open.clear(position);
                 }
             }
@@ -314,7 +335,9 @@ impl Search<'_> {
             return true;
         }
         let counters = &self.view.counters;
-        let sets = counters.last().map_or(0, |last| last.set_number as usize + 1);
+        let sets = counters
+            .last()
+            .map_or(0, |last| last.set_number as usize + 1);
         let total = ahead.kind_count;
         // What the requests from some point on draw at least, by kind and in all, and from which sets.
         let mut demand: SmallVec<[Nanos; 16]> = SmallVec::from_elem(0, total + 1);
@@ -332,7 +355,9 @@ impl Search<'_> {
             for position in want.open.iter() {
                 let draws = self.view.draws(position);
                 let mut own: SmallVec<[Nanos; 16]> = SmallVec::from_elem(0, total + 1);
-                let set = draws.first().map(|draw| counters[draw.counter as usize].set_number);
+                let set = draws
+                    .first()
+                    .map(|draw| counters[draw.counter as usize].set_number);
                 let single = !draws.is_empty()
                     && !self.view.flags[position as usize].has(Flags::SHAREABLE)
                     && draws.iter().all(|draw| {
@@ -364,7 +389,8 @@ impl Search<'_> {
                 let place = &mut places[counters[index].set_number as usize];
                 if *times == place.devices {
                     while place.bearable > 0
-                        && Nanos::from(place.bearable).saturating_mul(*least) > self.counters.left[index]
+                        && Nanos::from(place.bearable).saturating_mul(*least)
+                            > self.counters.left[index]
                     {
                         place.bearable -= 1;
                     }
@@ -389,7 +415,11 @@ impl Search<'_> {
                     supply[total] += left;
                 }
             }
-            if demand.iter().zip(&supply).any(|(demand, supply)| demand > supply) {
+            if demand
+                .iter()
+                .zip(&supply)
+                .any(|(demand, supply)| demand > supply)
+            {
                 return false;
             }
         }
@@ -398,10 +428,16 @@ impl Search<'_> {
 
     /// Whether a device that failed here before is as good as this one.
     pub(super) fn failed_alike(&self, failed: &[u32], position: u32) -> bool {
-        let Some(symmetry) = self.lookahead.as_ref().and_then(|ahead| ahead.symmetry.as_ref()) else {
+        let Some(symmetry) = self
+            .lookahead
+            .as_ref()
+            .and_then(|ahead| ahead.symmetry.as_ref())
+        else {
             return false;
         };
-        failed.iter().any(|other| symmetry.alike(*other, position, &self.picked))
+        failed
+            .iter()
+            .any(|other| symmetry.alike(*other, position, &self.picked))
     }
 }
 

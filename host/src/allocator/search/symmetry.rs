@@ -43,7 +43,9 @@ impl Search<'_> {
     /// Compares all devices. Only asked for when every verdict is known.
     pub(super) fn symmetry(&self) -> Symmetry {
         let counters = &self.view.counters;
-        let sets = counters.last().map_or(0, |last| last.set_number as usize + 1);
+        let sets = counters
+            .last()
+            .map_or(0, |last| last.set_number as usize + 1);
         let mut first_of_set = vec![u32::MAX; sets];
         for (index, counter) in (0..).zip(counters) {
             let first = &mut first_of_set[counter.set_number as usize];
@@ -67,7 +69,8 @@ impl Search<'_> {
             } else {
                 shape.push(0);
             }
-            let set_of = |draw: &crate::allocator::view::Draw| counters[draw.counter as usize].set_number;
+            let set_of =
+                |draw: &crate::allocator::view::Draw| counters[draw.counter as usize].set_number;
             let set = draws.first().map(set_of);
             let mut kind = shape.clone();
             for draw in draws {
@@ -86,7 +89,9 @@ impl Search<'_> {
                 }
             } else {
                 symmetry.set.push(u32::MAX);
-                draws.iter().for_each(|draw| members[set_of(draw) as usize] = None);
+                draws
+                    .iter()
+                    .for_each(|draw| members[set_of(draw) as usize] = None);
             }
         }
         self.mirror(&mut symmetry, &members);
@@ -134,7 +139,10 @@ impl Search<'_> {
             i128::from(self.view.flags[position as usize].has(Flags::DRAWS)),
         ];
         for (variant, state) in self.variants.iter().enumerate() {
-            let listed = state.all.as_ref().is_some_and(|all| all.contains(&position));
+            let listed = state
+                .all
+                .as_ref()
+                .is_some_and(|all| all.contains(&position));
             signature.push(match &state.all {
                 Some(_) => i128::from(listed) + 2 * i128::from(self.usable(variant, position)),
                 None => i128::from(state.fit.get(position)),

@@ -33,6 +33,8 @@ pub(crate) enum Node {
     InSet(Box<InSet>),
     List(Vec<Element>),
     Map(Vec<Entry>),
+    /// A message of this name: the fields are evaluated, but no message can be made.
+    Struct(Box<str>, Vec<Node>),
     Fold(Box<Fold>),
     /// The accumulator, changed in place.
     Accumulate(Box<Accumulate>),
