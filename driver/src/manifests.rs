@@ -74,10 +74,11 @@ impl Manifests {
         let good = objects.iter().map(describe).collect();
         let (cluster, twice) = Cluster::from_objects(objects);
         problems.extend(twice);
+        let wanted = cross_check(&cluster, &problems);
+        problems.extend(wanted);
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(ManifestError::Documents(Box::new(BadDocuments { problems, good })));
         }
-        problems.extend(cross_check(&cluster));
         Ok(Self { slices: cluster.tainted_slices(), cluster, files, remarks: problems })
     }
 

@@ -106,6 +106,7 @@ pub(super) fn reason(consultation: &Consultation) -> String {
         Answer::Proposals(proposals) => format!("{fallback}: none of {} proposals can be used", proposals.len()),
         Answer::Refused(reason) if reason.is_empty() => format!("{fallback}: the policy sees no way"),
         Answer::Refused(reason) => format!("{fallback}: {reason}"),
+        Answer::NotServing => format!("{fallback}: the policy is not serving"),
         Answer::Failed(error) => format!("{fallback}: the policy failed: {error}"),
     }
 }

@@ -202,7 +202,7 @@ impl Teller<'_> {
         };
         let proposals = match &asked.answer {
             Answer::Proposals(proposals) => proposals.as_slice(),
-            Answer::Refused(_) | Answer::Failed(_) => &[],
+            Answer::Refused(_) | Answer::Failed(_) | Answer::NotServing => &[],
         };
         PolicyReason {
             policy: format!("{} on {claim}", asked.policy),

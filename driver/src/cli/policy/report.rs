@@ -5,7 +5,7 @@ use supercargo_host::objects::write;
 use supercargo_host::policy::{Hook, Inspection, Interests};
 
 use super::Format;
-use crate::render::style::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::render::style::{BAD, GOOD, STRONG, paint};
 use crate::render::table::printable;
 
 /// The report in a format.
