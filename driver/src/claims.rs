@@ -5,9 +5,14 @@ use supercargo_host::allocator::DeviceId;
 
 /// What a claim was given.
 pub fn results(claim: &ResourceClaim) -> impl Iterator<Item = &DeviceRequestAllocationResult> {
-    let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
+    let allocation = claim
+        .status
+        .as_ref()
+        .and_then(|status| status.allocation.as_ref());
     let devices = allocation.and_then(|allocation| allocation.devices.as_ref());
-    devices.into_iter().flat_map(|devices| devices.results.iter().flatten())
+    devices
+        .into_iter()
+        .flat_map(|devices| devices.results.iter().flatten())
 }
 
 /// The device of a result.

@@ -19,7 +19,8 @@ use clap::{Parser, Subcommand};
 pub use exit::Exit;
 pub use failure::Failure;
 
-use crate::render::style::{BAD, paint};
+use crate::render::style::{BAD, FAINT, paint};
+use crate::render::table::printable;
 
 const ABOUT: &str = "Allocate Kubernetes devices with sandboxed vendor policies";
 
@@ -50,7 +51,11 @@ Exit status: 0 done, 1 something stays pending or was refused, 2 bad input.
 /// The arguments.
 #[derive(Debug, Parser)]
 #[command(name = "supercargo", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
-#[command(max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -81,14 +86,20 @@ pub fn conclude(result: Result<Exit, Failure>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            // Errors come last, where they are still on the screen.
+            let (good, last) = failure.around();
+            for line in good {
+                anstream::eprintln!("{}", paint(FAINT, &printable(&line)));
+            }
             for problem in failure.problems() {
+                let problem = printable(&problem);
                 match problem.strip_prefix("error: ") {
                     Some(error) => anstream::eprintln!("{} {error}", paint(BAD, "error:")),
                     None => anstream::eprintln!("{problem}"),
                 }
             }
-            for remark in failure.remarks() {
-                anstream::eprintln!("{remark}");
+            if let Some(last) = last {
+                anstream::eprintln!("{last}");
             }
             failure.exit().into()
         }

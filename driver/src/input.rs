@@ -39,7 +39,9 @@ pub enum InputError {
     },
     #[error("{path}: no such file or folder")]
     Missing { path: String },
-    #[error("{path}: is neither a file nor a folder; give a manifest, a folder of manifests, or `-`")]
+    #[error(
+        "{path}: is neither a file nor a folder; give a manifest, a folder of manifests, or `-`"
+    )]
     Special { path: String },
     #[error("{path}: holds no manifests (looked for *.yaml, *.yml and *.json)")]
     NoManifests { path: String },
@@ -76,14 +78,21 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     let name = path.display().to_string();
     let io = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => InputError::Missing { path: name.clone() },
-        _ => InputError::Io { path: name.clone(), source },
+        _ => InputError::Io {
+            path: name.clone(),
+            source,
+        },
     };
     let metadata = fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
         return Err(InputError::Special { path: name });
     }
     let mut bytes = Vec::new();
-    fs::File::open(path).map_err(io)?.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    fs::File::open(path)
+        .map_err(io)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
     if bytes.len() as u64 > limit {
         return Err(InputError::TooLarge { path: name, limit });
     }
@@ -108,9 +117,15 @@ impl Reader {
         stdin
             .take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)
-            .map_err(|source| InputError::Io { path: name.clone(), source })?;
+            .map_err(|source| InputError::Io {
+                path: name.clone(),
+                source,
+            })?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(InputError::TooLarge { path: name, limit: MAX_FILE_BYTES });
+            return Err(InputError::TooLarge {
+                path: name,
+                limit: MAX_FILE_BYTES,
+            });
         }
         self.keep(name, bytes)
     }
@@ -119,7 +134,10 @@ impl Reader {
         let name = path.display().to_string();
         let metadata = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => InputError::Missing { path: name.clone() },
-            _ => InputError::Io { path: name.clone(), source },
+            _ => InputError::Io {
+                path: name.clone(),
+                source,
+            },
         })?;
         if metadata.is_dir() {
             let before = self.sources.len();
@@ -138,7 +156,10 @@ impl Reader {
         if depth > MAX_DEPTH {
             return Err(InputError::TooDeep { path: name() });
         }
-        let io = |source| InputError::Io { path: name(), source };
+        let io = |source| InputError::Io {
+            path: name(),
+            source,
+        };
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder).map_err(io)? {
             let entry = entry.map_err(io)?;
@@ -189,13 +210,19 @@ impl Reader {
 }
 
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn is_manifest(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| matches!(extension.to_ascii_lowercase().as_str(), "yaml" | "yml" | "json"))
+        .is_some_and(|extension| {
+            matches!(
+                extension.to_ascii_lowercase().as_str(),
+                "yaml" | "yml" | "json"
+            )
+        })
 }
 
 #[cfg(test)]
@@ -214,7 +241,10 @@ mod tests {
 
     fn names(folder: &Path, sources: &[Source]) -> Vec<String> {
         let prefix = format!("{}/", folder.display());
-        sources.iter().map(|source| source.name.replace(&prefix, "")).collect()
+        sources
+            .iter()
+            .map(|source| source.name.replace(&prefix, ""))
+            .collect()
     }
 
     #[test]
@@ -227,7 +257,10 @@ mod tests {
             ("README.md", b"no"),
         ]);
         let sources = read(&[folder.path().to_owned()]).unwrap();
-        assert_eq!(names(folder.path(), &sources), ["a/z.json", "b.yml", "c.yaml"]);
+        assert_eq!(
+            names(folder.path(), &sources),
+            ["a/z.json", "b.yml", "c.yaml"]
+        );
     }
 
     #[test]
@@ -262,7 +295,10 @@ mod tests {
         let folder = folder(&[("a.wasm", b"12345")]);
         let path = folder.path().join("a.wasm");
         assert_eq!(read_bytes(&path, 5).unwrap(), b"12345");
-        assert!(matches!(read_bytes(&path, 4), Err(InputError::TooLarge { .. })));
+        assert!(matches!(
+            read_bytes(&path, 4),
+            Err(InputError::TooLarge { .. })
+        ));
     }
 
     #[test]
@@ -277,6 +313,9 @@ mod tests {
         let mut reader = Reader::default();
         reader.stdin(&mut "kind: Pod".as_bytes()).unwrap();
         assert_eq!(reader.sources[0].name, "<stdin>");
-        assert!(matches!(reader.stdin(&mut "".as_bytes()), Err(InputError::StdinTwice)));
+        assert!(matches!(
+            reader.stdin(&mut "".as_bytes()),
+            Err(InputError::StdinTwice)
+        ));
     }
 }

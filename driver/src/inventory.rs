@@ -33,17 +33,26 @@ impl<'a> Inventory<'a> {
         let mut inventory = Self::default();
         for slice in slices {
             let spec = &slice.spec;
-            let pool = inventory.pools.entry((&spec.driver, &spec.pool.name)).or_default();
+            let pool = inventory
+                .pools
+                .entry((&spec.driver, &spec.pool.name))
+                .or_default();
             if spec.pool.generation < pool.generation {
                 continue;
             }
             if spec.pool.generation > pool.generation {
-                *pool = Pool { generation: spec.pool.generation, ..Pool::default() };
+                *pool = Pool {
+                    generation: spec.pool.generation,
+                    ..Pool::default()
+                };
             }
             pool.node = pool.node.or(spec.node_name.as_deref());
             pool.devices.extend(spec.devices.iter().flatten());
             for set in spec.shared_counters.iter().flatten() {
-                let counters = set.counters.iter().map(|(name, counter)| (name.as_str(), counter.value.0.as_str()));
+                let counters = set
+                    .counters
+                    .iter()
+                    .map(|(name, counter)| (name.as_str(), counter.value.0.as_str()));
                 pool.counter_sets.insert(&set.name, counters.collect());
             }
         }
@@ -52,7 +61,9 @@ impl<'a> Inventory<'a> {
 
     /// All pools: driver, pool name, pool.
     pub fn pools(&self) -> impl Iterator<Item = (&'a str, &'a str, &Pool<'a>)> {
-        self.pools.iter().map(|(&(driver, name), pool)| (driver, name, pool))
+        self.pools
+            .iter()
+            .map(|(&(driver, name), pool)| (driver, name, pool))
     }
 
     /// How many devices there are.
@@ -68,7 +79,10 @@ impl<'a> Inventory<'a> {
     /// A device by name.
     pub fn device(&self, id: &DeviceId) -> Option<&'a Device> {
         let pool = self.pools.get(&(&*id.driver, &*id.pool))?;
-        pool.devices.iter().copied().find(|device| *device.name == *id.device)
+        pool.devices
+            .iter()
+            .copied()
+            .find(|device| *device.name == *id.device)
     }
 }
 
@@ -84,9 +98,25 @@ pub fn attribute<'a>(driver: &str, device: &'a Device, name: &str) -> Option<&'a
 /// An attribute's value as text; lists in brackets.
 pub fn show(attribute: &DeviceAttribute) -> String {
     fn list<T: ToString>(values: &[T]) -> String {
-        format!("[{}]", values.iter().map(T::to_string).collect::<Vec<_>>().join(" "))
+        format!(
+            "[{}]",
+            values
+                .iter()
+                .map(T::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        )
     }
-    let DeviceAttribute { bool, bools, int, ints, string, strings, version, versions } = attribute;
+    let DeviceAttribute {
+        bool,
+        bools,
+        int,
+        ints,
+        string,
+        strings,
+        version,
+        versions,
+    } = attribute;
     None.or_else(|| int.map(|value| value.to_string()))
         .or_else(|| bool.map(|value| value.to_string()))
         .or_else(|| string.clone())
@@ -116,10 +146,16 @@ mod tests {
 
     #[test]
     fn only_the_newest_generation_of_a_pool_counts() {
-        let slices = [slice("b", 2, &["new-1"]), slice("a", 2, &["new-0"]), slice("c", 1, &["old"])];
+        let slices = [
+            slice("b", 2, &["new-1"]),
+            slice("a", 2, &["new-0"]),
+            slice("c", 1, &["old"]),
+        ];
         let inventory = Inventory::new(&slices);
-        let names: Vec<&str> =
-            inventory.pools().flat_map(|(_, _, pool)| pool.devices.iter().map(|d| d.name.as_str())).collect();
+        let names: Vec<&str> = inventory
+            .pools()
+            .flat_map(|(_, _, pool)| pool.devices.iter().map(|d| d.name.as_str()))
+            .collect();
         assert_eq!(names, ["new-0", "new-1"]);
         assert_eq!(inventory.len(), 2);
     }
@@ -128,10 +164,24 @@ mod tests {
     fn attributes_are_found_with_and_without_the_drivers_domain() {
         let slices = [slice("a", 1, &["gpu-0"])];
         let inventory = Inventory::new(&slices);
-        let id = DeviceId { driver: "d.com".into(), pool: "n".into(), device: "gpu-0".into() };
+        let id = DeviceId {
+            driver: "d.com".into(),
+            pool: "n".into(),
+            device: "gpu-0".into(),
+        };
         let device = inventory.device(&id).unwrap();
-        assert_eq!(attribute("d.com", device, "d.com/numa").map(show).as_deref(), Some("1"));
-        assert_eq!(attribute("d.com", device, "x.com/tags").map(show).as_deref(), Some("[a b]"));
+        assert_eq!(
+            attribute("d.com", device, "d.com/numa")
+                .map(show)
+                .as_deref(),
+            Some("1")
+        );
+        assert_eq!(
+            attribute("d.com", device, "x.com/tags")
+                .map(show)
+                .as_deref(),
+            Some("[a b]")
+        );
         assert!(attribute("d.com", device, "other.com/numa").is_none());
     }
 }

@@ -55,7 +55,9 @@ pub struct BadDocuments {
 impl BadDocuments {
     /// The problems that are errors.
     pub fn errors(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+        self.problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
     }
 }
 
@@ -70,16 +72,30 @@ impl Manifests {
             files.insert(source.name.as_str().into(), number);
             all.extend(one);
         }
-        let Read { objects, mut problems } = all;
+        let Read {
+            objects,
+            mut problems,
+        } = all;
         let good = objects.iter().map(describe).collect();
         let (cluster, twice) = Cluster::from_objects(objects);
         problems.extend(twice);
         let wanted = cross_check(&cluster, &problems);
         problems.extend(wanted);
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            return Err(ManifestError::Documents(Box::new(BadDocuments { problems, good })));
+        if problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+        {
+            return Err(ManifestError::Documents(Box::new(BadDocuments {
+                problems,
+                good,
+            })));
         }
-        Ok(Self { slices: cluster.tainted_slices(), cluster, files, remarks: problems })
+        Ok(Self {
+            slices: cluster.tainted_slices(),
+            cluster,
+            files,
+            remarks: problems,
+        })
     }
 
     /// The slices, with the taints of all rules.
@@ -89,7 +105,12 @@ impl Manifests {
 
     /// What devices are allocated from.
     pub fn allocator(&self) -> Arc<Allocator> {
-        let classes: Vec<DeviceClass> = self.cluster.classes.iter().map(|class| class.object.clone()).collect();
+        let classes: Vec<DeviceClass> = self
+            .cluster
+            .classes
+            .iter()
+            .map(|class| class.object.clone())
+            .collect();
         Arc::new(Allocator::new(Features::ALL, &self.slices, &classes))
     }
 
@@ -102,9 +123,14 @@ impl Manifests {
         if let Some(asked) = node {
             let name = |node: &k8s_openapi::api::core::v1::Node| node.metadata.name.clone();
             let known: Vec<String> = input.nodes.iter().filter_map(name).collect();
-            input.nodes.retain(|node| node.metadata.name.as_deref() == Some(asked));
+            input
+                .nodes
+                .retain(|node| node.metadata.name.as_deref() == Some(asked));
             if input.nodes.is_empty() {
-                return Err(ManifestError::NoSuchNode { asked: asked.to_owned(), known });
+                return Err(ManifestError::NoSuchNode {
+                    asked: asked.to_owned(),
+                    known,
+                });
             }
         }
         Ok(input)
@@ -114,6 +140,13 @@ impl Manifests {
 fn describe(object: &Sourced<Object>) -> (String, String) {
     let Sourced { source, object } = object;
     let name = object.full_name().unwrap_or_default();
-    let ignored = if matches!(object, Object::Ignored { .. }) { " (not needed here)" } else { "" };
-    (format!("{}:{}", source.file, source.line), format!("{} {name}{ignored}", object.kind()))
+    let ignored = if matches!(object, Object::Ignored { .. }) {
+        " (not needed here)"
+    } else {
+        ""
+    };
+    (
+        format!("{}:{}", source.file, source.line),
+        format!("{} {name}{ignored}", object.kind()),
+    )
 }

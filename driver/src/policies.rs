@@ -14,7 +14,10 @@ use crate::input::{self, InputError, MAX_FILE_BYTES};
 /// What one question to one node may cost: a bound against runaway searches, far above what any
 /// problem that can be decided needs. Without a deadline, so that the answer does not depend on the
 /// machine.
-pub const BUDGET: Budget = Budget { steps: 10_000_000, deadline: None };
+pub const BUDGET: Budget = Budget {
+    steps: 10_000_000,
+    deadline: None,
+};
 
 /// Why policies cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +54,10 @@ pub enum PolicyError {
 /// The machine that policies run on.
 pub fn engine() -> Result<Engine, EngineError> {
     // One command asks one question at a time.
-    Engine::new(EngineOptions { concurrency: 1, ..EngineOptions::default() })
+    Engine::new(EngineOptions {
+        concurrency: 1,
+        ..EngineOptions::default()
+    })
 }
 
 /// The bytes of a component. What is too large for any policy is read up to where that shows.
@@ -61,8 +67,16 @@ pub fn component(file: &Path) -> Result<Vec<u8>, InputError> {
 
 /// No policies: the answers are upstream's.
 pub fn first_fit(allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
-    let none = Configuration { policies: Vec::new(), rules: Vec::new(), ..Configuration::single("none", "") };
-    Ok(Placement::new(Arc::clone(allocator), &none, Arc::new(Registry::new(engine()?))))
+    let none = Configuration {
+        policies: Vec::new(),
+        rules: Vec::new(),
+        ..Configuration::single("none", "")
+    };
+    Ok(Placement::new(
+        Arc::clone(allocator),
+        &none,
+        Arc::new(Registry::new(engine()?)),
+    ))
 }
 
 /// One policy for every request, and what it is called: its file's name.
@@ -71,10 +85,20 @@ pub fn single(file: &Path, allocator: &Arc<Allocator>) -> Result<(String, Placem
     let name: String = stem
         .to_ascii_lowercase()
         .chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character } else { '-' })
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '-'
+            }
+        })
         .collect();
     let name = name.trim_matches('-');
-    let name = if name.is_empty() { "policy".to_owned() } else { name.chars().take(63).collect() };
+    let name = if name.is_empty() {
+        "policy".to_owned()
+    } else {
+        name.chars().take(63).collect()
+    };
     let configuration = Configuration::single(&name, &file.to_string_lossy());
     let placement = load(&configuration, Path::new(""), allocator)?;
     Ok((name, placement))
@@ -98,10 +122,18 @@ pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, 
     for position in 0..configuration.policies.len() {
         configuration.limits(position).map_err(wrong)?;
     }
-    load(&configuration, file.parent().unwrap_or(Path::new("")), allocator)
+    load(
+        &configuration,
+        file.parent().unwrap_or(Path::new("")),
+        allocator,
+    )
 }
 
-fn load(configuration: &Configuration, folder: &Path, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
+fn load(
+    configuration: &Configuration,
+    folder: &Path,
+    allocator: &Arc<Allocator>,
+) -> Result<Placement, PolicyError> {
     let registry = Registry::new(engine()?);
     for (position, entry) in configuration.policies.iter().enumerate() {
         let file = folder.join(&entry.wasm);
@@ -112,5 +144,9 @@ fn load(configuration: &Configuration, folder: &Path, allocator: &Arc<Allocator>
             return Err(PolicyError::Refused { file, error });
         }
     }
-    Ok(Placement::new(Arc::clone(allocator), configuration, Arc::new(registry)))
+    Ok(Placement::new(
+        Arc::clone(allocator),
+        configuration,
+        Arc::new(registry),
+    ))
 }

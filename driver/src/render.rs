@@ -12,3 +12,12 @@ pub mod style;
 pub mod table;
 pub mod terminal;
 pub mod topology;
+
+/// `1 node`, `2 nodes`.
+pub fn count(number: usize, what: &str) -> String {
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
+}

@@ -25,16 +25,23 @@ pub struct Topology {
     pub nodes: Vec<Node>,
     /// Which group each device that is handed out whole is in; numbers are unique in the cluster.
     pub group_of: BTreeMap<DeviceId, usize>,
-    /// Largest number of units that one more allocation could get of a partitioned device, and how
-    /// many such a device has; `None` where no device is partitioned.
-    pub largest_part: Option<(usize, usize)>,
 }
 
 impl Topology {
     /// Groups that nobody has anything of.
     pub fn whole_groups(&self) -> usize {
         let groups = self.nodes.iter().flat_map(|node| &node.groups);
-        groups.filter(|group| group.slots.iter().all(|slot| slot.holder == Holder::Free)).count()
+        groups
+            .filter(|group| group.slots.iter().all(|slot| slot.holder == Holder::Free))
+            .count()
+    }
+
+    /// Whether any device is handed out in parts.
+    pub fn is_partitioned(&self) -> bool {
+        self.nodes
+            .iter()
+            .flat_map(|node| &node.groups)
+            .any(|group| group.partitioned)
     }
 
     /// All groups.
@@ -53,15 +60,29 @@ pub fn locality(inventory: &Inventory<'_>, asked: Option<&str>) -> Option<String
     for (driver, name, pool) in inventory.pools() {
         for device in &pool.devices {
             for (key, value) in device.attributes.iter().flatten() {
-                let key = if key.contains('/') { key.clone() } else { format!("{driver}/{key}") };
-                values.entry((key, driver, name)).or_default().insert(show(value));
+                let key = if key.contains('/') {
+                    key.clone()
+                } else {
+                    format!("{driver}/{key}")
+                };
+                values
+                    .entry((key, driver, name))
+                    .or_default()
+                    .insert(show(value));
             }
         }
     }
-    let splitting: BTreeSet<&str> =
-        values.iter().filter(|(_, values)| values.len() > 1).map(|((key, _, _), _)| key.as_str()).collect();
+    let splitting: BTreeSet<&str> = values
+        .iter()
+        .filter(|(_, values)| values.len() > 1)
+        .map(|((key, _, _), _)| key.as_str())
+        .collect();
     LOCALITY.iter().find_map(|word| {
-        let speaks = |key: &&&str| key.rsplit('/').next().is_some_and(|id| id.to_ascii_lowercase().contains(word));
+        let speaks = |key: &&&str| {
+            key.rsplit('/')
+                .next()
+                .is_some_and(|id| id.to_ascii_lowercase().contains(word))
+        };
         splitting.iter().find(speaks).map(|key| (*key).to_owned())
     })
 }
@@ -84,17 +105,19 @@ pub fn topology(inventory: &Inventory<'_>, locality: Option<&str>, holders: &Hol
             device: device.name.as_str().into(),
         };
         for (set, units) in partitioned(pool) {
-            let (group, largest) = partition(pool, set, &units, |device| holders.get(&id(device)).copied());
-            groups.push(group);
-            let best = topology.largest_part.get_or_insert((0, 0));
-            *best = (best.0.max(largest), best.1.max(units.len()));
+            groups.push(partition(pool, set, &units, |device| {
+                holders.get(&id(device)).copied()
+            }));
         }
         let Some(locality) = locality else { continue };
         let mut by_value: BTreeMap<(u64, String), Vec<&Device>> = BTreeMap::new();
         for device in &pool.devices {
             if let Some(value) = attribute(driver, device, locality).map(show) {
                 // Numbers in numerical order, everything else behind them.
-                by_value.entry((value.parse().unwrap_or(u64::MAX), value)).or_default().push(device);
+                by_value
+                    .entry((value.parse().unwrap_or(u64::MAX), value))
+                    .or_default()
+                    .push(device);
             }
         }
         for ((_, value), mut devices) in by_value {
@@ -104,16 +127,29 @@ pub fn topology(inventory: &Inventory<'_>, locality: Option<&str>, holders: &Hol
                 .iter()
                 .map(|device| {
                     topology.group_of.insert(id(device), number);
-                    Slot { holder: holders.get(&id(device)).copied().unwrap_or_else(|| unheld(device)), cells: 1 }
+                    Slot {
+                        holder: holders
+                            .get(&id(device))
+                            .copied()
+                            .unwrap_or_else(|| unheld(device)),
+                        cells: 1,
+                    }
                 })
                 .collect();
-            groups.push(Group { title: format!("{} {value}", label(locality)), slots, partitioned: false });
+            groups.push(Group {
+                title: format!("{} {value}", label(locality)),
+                slots,
+                partitioned: false,
+            });
         }
     }
     topology.nodes = nodes
         .into_iter()
         .filter(|(_, groups)| !groups.is_empty())
-        .map(|(name, groups)| Node { name: name.to_owned(), groups })
+        .map(|(name, groups)| Node {
+            name: name.to_owned(),
+            groups,
+        })
         .collect();
     topology
 }
@@ -124,13 +160,20 @@ fn unheld(device: &Device) -> Holder {
         .iter()
         .flatten()
         .any(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
-    if tainted { Holder::Unusable } else { Holder::Free }
+    if tainted {
+        Holder::Unusable
+    } else {
+        Holder::Free
+    }
 }
 
 /// `gpu-10` behind `gpu-9`.
 fn natural(name: &str) -> (String, u64) {
     let prefix = name.trim_end_matches(|character: char| character.is_ascii_digit());
-    let number = name.get(prefix.len()..).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let number = name
+        .get(prefix.len()..)
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0);
     (prefix.to_owned(), number)
 }
 
@@ -156,16 +199,17 @@ fn partitioned<'a>(pool: &Pool<'a>) -> Vec<(&'a str, Vec<&'a str>)> {
 }
 
 fn title(set: &str) -> &str {
-    set.trim_end_matches("-counter-set").trim_end_matches("-counters")
+    set.trim_end_matches("-counter-set")
+        .trim_end_matches("-counters")
 }
 
-/// The cells of one partitioned device, and the most units another allocation could get.
+/// The cells of one partitioned device.
 fn partition(
     pool: &Pool<'_>,
     set: &str,
     units: &[&str],
     holder: impl Fn(&Device) -> Option<Holder>,
-) -> (Group, usize) {
+) -> Group {
     let units_of = |device: &Device| -> BTreeSet<usize> {
         device
             .consumes_counters
@@ -178,27 +222,31 @@ fn partition(
     };
     let mut owner: Vec<Option<(usize, Holder)>> = vec![None; units.len()];
     for (number, device) in pool.devices.iter().enumerate() {
-        let Some(holder) = holder(device) else { continue };
+        let Some(holder) = holder(device) else {
+            continue;
+        };
         for unit in units_of(device) {
             if let Some(cell) = owner.get_mut(unit) {
                 *cell = Some((number, holder));
             }
         }
     }
-    let is_free = |unit: &usize| owner.get(*unit).is_some_and(Option::is_none);
-    let parts = pool.devices.iter().map(|device| units_of(device)).filter(|units| units.iter().all(is_free));
-    let largest = parts.map(|units| units.len()).max().unwrap_or(0);
-
     let mut slots: Vec<(Option<usize>, Slot)> = Vec::new();
     for cell in &owner {
-        let (number, holder) = cell.map_or((None, Holder::Free), |(number, holder)| (Some(number), holder));
+        let (number, holder) = cell.map_or((None, Holder::Free), |(number, holder)| {
+            (Some(number), holder)
+        });
         match slots.last_mut() {
             Some((last, slot)) if last.is_some() && *last == number => slot.cells += 1,
             _ => slots.push((number, Slot { holder, cells: 1 })),
         }
     }
     let slots = slots.into_iter().map(|(_, slot)| slot).collect();
-    (Group { title: title(set).to_owned(), slots, partitioned: true }, largest)
+    Group {
+        title: title(set).to_owned(),
+        slots,
+        partitioned: true,
+    }
 }
 
 #[cfg(test)]
@@ -208,20 +256,28 @@ mod tests {
     use serde_json::json;
 
     fn id(device: &str) -> DeviceId {
-        DeviceId { driver: "gpu.nvidia.com".into(), pool: "n".into(), device: device.into() }
+        DeviceId {
+            driver: "gpu.nvidia.com".into(),
+            pool: "n".into(),
+            device: device.into(),
+        }
     }
 
     fn slice(name: &str, body: serde_json::Value) -> ResourceSlice {
         let mut spec = json!({"driver": "gpu.nvidia.com", "nodeName": "n",
             "pool": {"name": "n", "generation": 1, "resourceSliceCount": 2}});
-        spec.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        spec.as_object_mut()
+            .unwrap()
+            .extend(body.as_object().unwrap().clone());
         serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap()
     }
 
     fn whole() -> [ResourceSlice; 1] {
         let devices: Vec<_> = (0..4)
-            .map(|n| json!({"name": format!("gpu-{n}"), "attributes": {
-                "nvlinkGroup": {"int": n / 2}, "uuid": {"string": format!("{n}")}}}))
+            .map(|n| {
+                json!({"name": format!("gpu-{n}"), "attributes": {
+                "nvlinkGroup": {"int": n / 2}, "uuid": {"string": format!("{n}")}}})
+            })
             .collect();
         [slice("s", json!({"devices": devices}))]
     }
@@ -236,32 +292,52 @@ mod tests {
         let topology = topology(&inventory, by.as_deref(), &holders);
         assert_eq!((topology.groups(), topology.whole_groups()), (2, 1));
         assert_eq!(topology.nodes[0].groups[0].title, "nvlinkGroup 0");
-        assert_eq!(topology.nodes[0].groups[0].slots[1].holder, Holder::Workload(0));
-        assert_ne!(topology.group_of[&id("gpu-1")], topology.group_of[&id("gpu-2")]);
+        assert_eq!(
+            topology.nodes[0].groups[0].slots[1].holder,
+            Holder::Workload(0)
+        );
+        assert_ne!(
+            topology.group_of[&id("gpu-1")],
+            topology.group_of[&id("gpu-2")]
+        );
     }
 
     #[test]
-    fn a_partitioned_device_shows_its_units_and_what_still_fits() {
+    fn a_partitioned_device_shows_its_units() {
         let units: serde_json::Map<_, _> = (0..4)
             .map(|n| (format!("memory-slice-{n}"), json!({"value": "1"})))
             .chain([("memory".to_owned(), json!({"value": "40Gi"}))])
             .collect();
         let part = |name: &str, from: usize, to: usize| {
-            let counters: serde_json::Map<_, _> =
-                (from..to).map(|n| (format!("memory-slice-{n}"), json!({"value": "1"}))).collect();
+            let counters: serde_json::Map<_, _> = (from..to)
+                .map(|n| (format!("memory-slice-{n}"), json!({"value": "1"})))
+                .collect();
             json!({"name": name, "consumesCounters": [{"counterSet": "gpu-0-counter-set", "counters": counters}]})
         };
         let slices = [
-            slice("a", json!({"sharedCounters": [{"name": "gpu-0-counter-set", "counters": units}]})),
-            slice("b", json!({"devices": [part("all", 0, 4), part("low", 0, 2), part("high", 2, 4), part("one", 3, 4)]})),
+            slice(
+                "a",
+                json!({"sharedCounters": [{"name": "gpu-0-counter-set", "counters": units}]}),
+            ),
+            slice(
+                "b",
+                json!({"devices": [part("all", 0, 4), part("low", 0, 2), part("high", 2, 4), part("one", 3, 4)]}),
+            ),
         ];
         let inventory = Inventory::new(&slices);
         let holders = Holders::from([(id("low"), Holder::Before)]);
         let topology = topology(&inventory, None, &holders);
         let group = &topology.nodes[0].groups[0];
         assert_eq!(group.title, "gpu-0");
-        let cells: Vec<_> = group.slots.iter().map(|slot| (slot.holder, slot.cells)).collect();
-        assert_eq!(cells, [(Holder::Before, 2), (Holder::Free, 1), (Holder::Free, 1)]);
-        assert_eq!(topology.largest_part, Some((2, 4)));
+        let cells: Vec<_> = group
+            .slots
+            .iter()
+            .map(|slot| (slot.holder, slot.cells))
+            .collect();
+        assert_eq!(
+            cells,
+            [(Holder::Before, 2), (Holder::Free, 1), (Holder::Free, 1)]
+        );
+        assert!(topology.is_partitioned());
     }
 }

@@ -17,7 +17,7 @@ use crate::manifests::Manifests;
 use crate::policies::BUDGET;
 use crate::render::progress::Progress;
 use crate::render::reasons::{Detail, reasons};
-use crate::render::{allocation, terminal};
+use crate::render::{allocation, count, terminal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +58,12 @@ answer is exactly kube-scheduler's.";
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Allocate {
     /// A manifest, a folder of manifests, or `-` for standard input; may be given several times
-    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "FILE|DIR|-",
+        required = true
+    )]
     files: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -113,7 +118,10 @@ impl Allocate {
         let allocator = manifests.allocator();
         let placement = self.policies.placement(&allocator)?;
         let input = manifests.input(self.node.as_deref())?;
-        let options = Options { budget: BUDGET, explain_all: self.explain.is_some() };
+        let options = Options {
+            budget: BUDGET,
+            explain_all: self.explain.is_some(),
+        };
         let mut progress = Progress::new("allocating", input.tasks.len());
         let schedule = schedule(input, &placement, options, &mut |done| progress.at(done));
         progress.end();
@@ -141,12 +149,19 @@ impl Allocate {
                 terminal::print(&format!("{table}{told}\n{summary}\n"))?;
             }
         }
-        Ok(if schedule.is_complete() { Exit::Done } else { Exit::Unsatisfied })
+        Ok(if schedule.is_complete() {
+            Exit::Done
+        } else {
+            Exit::Unsatisfied
+        })
     }
 
     /// Explanations: of what is pending, and of the rest where that was asked for.
     fn told(&self, schedule: &Schedule, allocator: &Allocator) -> String {
-        let teller = subjects::Teller { schedule, allocator };
+        let teller = subjects::Teller {
+            schedule,
+            allocator,
+        };
         let detail = match self.explain {
             Some(Explain::Devices) => Detail::Devices,
             Some(Explain::Rules) | None => Detail::Rules,
@@ -168,16 +183,32 @@ impl Allocate {
 
 /// All claims as they stand now.
 fn objects(schedule: &Schedule) -> Vec<Object> {
-    schedule.claims.iter().map(|outcome| Object::ResourceClaim(outcome.claim.clone())).collect()
+    schedule
+        .claims
+        .iter()
+        .map(|outcome| Object::ResourceClaim(outcome.claim.clone()))
+        .collect()
 }
 
 fn summary(schedule: &Schedule, devices: usize) -> String {
     let pods = schedule.pods.len();
-    let placed = schedule.pods.iter().filter(|pod| pod.result.is_ok()).count();
+    let placed = schedule
+        .pods
+        .iter()
+        .filter(|pod| pod.result.is_ok())
+        .count();
     let claims = schedule.claims.len();
-    let allocated = schedule.claims.iter().filter(|claim| claim.is_allocated()).count();
-    let used: std::collections::BTreeSet<_> =
-        schedule.state.devices.iter().chain(schedule.state.shared.iter().map(|(device, _)| device)).collect();
+    let allocated = schedule
+        .claims
+        .iter()
+        .filter(|claim| claim.is_allocated())
+        .count();
+    let used: std::collections::BTreeSet<_> = schedule
+        .state
+        .devices
+        .iter()
+        .chain(schedule.state.shared.iter().map(|(device, _)| device))
+        .collect();
     format!(
         "{placed} of {} placed, {allocated} of {} allocated, {} of {} in use",
         count(pods, "pod"),
@@ -185,8 +216,4 @@ fn summary(schedule: &Schedule, devices: usize) -> String {
         used.len(),
         count(devices, "device")
     )
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -8,14 +8,14 @@ use clap::Args;
 use supercargo_host::scheduling::{Input, Options, schedule};
 
 use super::{Exit, Failure};
-use workloads::Workloads;
 use crate::inventory::Inventory;
 use crate::manifests::Manifests;
 use crate::policies::{self, BUDGET};
 use crate::render::comparison::{Comparison, Contender, comparison};
-use crate::render::terminal;
 use crate::render::topology::Holder;
+use crate::render::{count, terminal};
 use crate::topology::{locality, topology};
+use workloads::Workloads;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,11 +46,20 @@ const WIDTH: usize = 100;
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Compare {
     /// A manifest, a folder of manifests, or `-` for standard input; may be given several times
-    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "FILE|DIR|-",
+        required = true
+    )]
     files: Vec<PathBuf>,
 
     /// A policy that serves every request; may be given several times
-    #[arg(long = "policy", value_name = "FILE.wasm", required_unless_present = "configs")]
+    #[arg(
+        long = "policy",
+        value_name = "FILE.wasm",
+        required_unless_present = "configs"
+    )]
     policies: Vec<PathBuf>,
 
     /// A configuration with policies and rules; may be given several times
@@ -74,7 +83,11 @@ impl Compare {
             placements.push(policies::single(policy, &allocator)?);
         }
         for config in &self.configs {
-            let name = config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = config
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             placements.push((name, policies::configured(config, &allocator)?));
         }
 
@@ -87,7 +100,15 @@ impl Compare {
         for (name, placement) in &placements {
             let input = manifests.input(None)?;
             let workloads = Workloads::of(&input);
-            let schedule = schedule(input, placement, Options { budget: BUDGET, explain_all: false }, &mut |_| ());
+            let schedule = schedule(
+                input,
+                placement,
+                Options {
+                    budget: BUDGET,
+                    explain_all: false,
+                },
+                &mut |_| (),
+            );
             let holders = workloads.holders(&schedule);
             shown.used_before |= holders.values().any(|holder| *holder == Holder::Before);
             let topology = topology(&inventory, group_by.as_deref(), &holders);
@@ -104,11 +125,15 @@ impl Compare {
 }
 
 fn title(files: &[PathBuf], input: &Input, devices: usize) -> String {
-    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     format!(
-        "{}: {} nodes, {devices} devices, {} workloads",
+        "{}: {}, {}, {}",
         files.join(" "),
-        input.nodes.len(),
-        input.tasks.len()
+        count(input.nodes.len(), "node"),
+        count(devices, "device"),
+        count(input.tasks.len(), "workload")
     )
 }

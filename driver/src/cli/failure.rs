@@ -37,17 +37,28 @@ impl Failure {
         }
     }
 
-    /// What is still worth saying after the problems.
-    pub fn remarks(&self) -> Vec<String> {
-        let Self::Manifests(ManifestError::Documents(documents)) = self else { return Vec::new() };
+    /// What was read without errors, and what came of it in a line: said around the problems.
+    pub fn around(&self) -> (Vec<String>, Option<String>) {
+        let Self::Manifests(ManifestError::Documents(documents)) = self else {
+            return (Vec::new(), None);
+        };
+        let good = documents
+            .good
+            .iter()
+            .map(|(place, what)| format!("read: {place}: {what}"))
+            .collect();
         let errors = documents.errors().count();
-        let good = documents.good.iter().map(|(place, what)| format!("read: {place}: {what}"));
-        let (problems, are) = if errors == 1 { ("error", "is") } else { ("errors", "are") };
-        let last = format!(
-            "{errors} {problems}; {} good documents {are} listed above; nothing was allocated",
-            documents.good.len()
-        );
-        good.chain([last]).collect()
+        let errors = if errors == 1 {
+            "1 error".to_owned()
+        } else {
+            format!("{errors} errors")
+        };
+        let last = match documents.good.len() {
+            0 => format!("{errors}; nothing was allocated"),
+            1 => format!("{errors}, 1 good document; nothing was allocated"),
+            good => format!("{errors}, {good} good documents; nothing was allocated"),
+        };
+        (good, Some(last))
     }
 
     /// How the process ends.

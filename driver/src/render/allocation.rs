@@ -96,7 +96,11 @@ pub fn wide(rows: &[Row], width: Option<usize>) -> String {
     let mut last = None;
     for row in rows {
         let none = [DeviceRow::default()];
-        let devices = if row.devices.is_empty() { &none[..] } else { &row.devices };
+        let devices = if row.devices.is_empty() {
+            &none[..]
+        } else {
+            &row.devices
+        };
         for (at, device) in devices.iter().enumerate() {
             let first = at == 0;
             let once = |cell: Cell| if first { cell } else { Cell::empty() };
@@ -107,7 +111,11 @@ pub fn wide(rows: &[Row], width: Option<usize>) -> String {
             };
             let score = row.score.map_or_else(String::new, show_score);
             table.push(vec![
-                if first { pod(row, &mut last) } else { Cell::empty() },
+                if first {
+                    pod(row, &mut last)
+                } else {
+                    Cell::empty()
+                },
                 once(Cell::plain(row.claim.as_str())),
                 once(node(row)),
                 Cell::plain(device.request.as_str()),
@@ -126,7 +134,11 @@ pub fn wide(rows: &[Row], width: Option<usize>) -> String {
 
 /// A score as policies give it: whole numbers without a fraction, others with two digits.
 pub fn show_score(score: f64) -> String {
-    if score.fract() == 0.0 { format!("{score:.0}") } else { format!("{score:.2}") }
+    if score.fract() == 0.0 {
+        format!("{score:.0}")
+    } else {
+        format!("{score:.2}")
+    }
 }
 
 fn state(row: &Row) -> anstyle::Style {
@@ -143,7 +155,11 @@ fn pod<'a>(row: &'a Row, last: &mut Option<&'a str>) -> Cell {
         *last = None;
         return Cell::new(FAINT, "(no pod)");
     };
-    if last.replace(pod) == Some(pod) { Cell::empty() } else { Cell::new(STRONG, pod) }
+    if last.replace(pod) == Some(pod) {
+        Cell::empty()
+    } else {
+        Cell::new(STRONG, pod)
+    }
 }
 
 fn node(row: &Row) -> Cell {
@@ -155,17 +171,27 @@ fn node(row: &Row) -> Cell {
 }
 
 fn policies(row: &Row) -> Cell {
-    if row.policies.is_empty() { Cell::new(FAINT, "-") } else { Cell::plain(row.policies.join(" ")) }
+    if row.policies.is_empty() {
+        Cell::new(FAINT, "-")
+    } else {
+        Cell::plain(row.policies.join(" "))
+    }
 }
 
 fn why(row: &Row) -> Cell {
-    let style = if row.state == State::Pending { WAITING } else { PLAIN };
+    let style = if row.state == State::Pending {
+        WAITING
+    } else {
+        PLAIN
+    };
     Cell::new(style, row.why.as_str())
 }
 
 /// Devices by request, where a claim has several; names folded unless something is particular.
 pub fn devices(devices: &[DeviceRow]) -> String {
-    let Some(first) = devices.first() else { return "-".to_owned() };
+    let Some(first) = devices.first() else {
+        return "-".to_owned();
+    };
     let several = devices.iter().any(|device| device.request != first.request);
     let mut parts = Vec::new();
     for group in devices.chunk_by(|a, b| a.request == b.request && a.terms == b.terms) {
@@ -174,7 +200,11 @@ pub fn devices(devices: &[DeviceRow]) -> String {
         if !head.terms.is_empty() {
             text.push_str(&format!(" ({})", head.terms.join(", ")));
         }
-        parts.push(if several || head.request.contains('/') { format!("{}: {text}", head.request) } else { text });
+        parts.push(if several || head.request.contains('/') {
+            format!("{}: {text}", head.request)
+        } else {
+            text
+        });
     }
     parts.join("; ")
 }
@@ -184,13 +214,19 @@ mod tests {
     use super::*;
 
     fn device(request: &str, name: &str) -> DeviceRow {
-        DeviceRow { request: request.into(), device: name.into(), ..DeviceRow::default() }
+        DeviceRow {
+            request: request.into(),
+            device: name.into(),
+            ..DeviceRow::default()
+        }
     }
 
     #[test]
     fn devices_are_told_by_request_where_there_are_several() {
         assert_eq!(devices(&[]), "-");
-        let gpus: Vec<_> = (0..4).map(|n| device("gpus", &format!("gpu-{n}"))).collect();
+        let gpus: Vec<_> = (0..4)
+            .map(|n| device("gpus", &format!("gpu-{n}")))
+            .collect();
         assert_eq!(devices(&gpus), "gpu-[0-3]");
         let mut both = gpus;
         both.push(device("nic", "nic-1"));
@@ -211,8 +247,13 @@ mod tests {
             why: "first fit".into(),
             ..Row::default()
         };
-        let pending = Row { claim: "lone".into(), why: "no node fits".into(), ..Row::default() };
-        let text = anstream::adapter::strip_str(&table(&[row("x"), row("y"), pending], None)).to_string();
+        let pending = Row {
+            claim: "lone".into(),
+            why: "no node fits".into(),
+            ..Row::default()
+        };
+        let text =
+            anstream::adapter::strip_str(&table(&[row("x"), row("y"), pending], None)).to_string();
         assert_eq!(
             text,
             [

@@ -50,21 +50,32 @@ pub struct Measure {
     pub of: Option<usize>,
 }
 
+/// Columns between drawings.
+const GAP: usize = 4;
+
 /// Draws it for a terminal of `width` columns.
 pub fn comparison(comparison: &Comparison, width: usize) -> String {
     let mut text = format!("{}\n\n", paint(STRONG, &comparison.title));
     text.push_str(&legend(comparison));
     text.push('\n');
-    let draw = |contender| draw(contender, &comparison.workloads, width);
+    // Narrow drawings with many rows stand beside each other, wide ones do not.
+    let each = width.saturating_sub(2 + GAP * comparison.contenders.len().saturating_sub(1))
+        / comparison.contenders.len().max(1);
+    let draw = |contender| draw(contender, &comparison.workloads, each);
     let drawings = comparison.contenders.iter().map(draw).collect();
-    text.push_str(&beside(drawings, 4, width.saturating_sub(2)).text(2));
+    text.push_str(&beside(drawings, GAP, width.saturating_sub(2)).text(2));
     text.push('\n');
     text.push_str(&gains(comparison));
     text
 }
 
 fn legend(comparison: &Comparison) -> String {
-    let names = comparison.workloads.iter().map(|workload| workload.name.chars().count()).max().unwrap_or(0);
+    let names = comparison
+        .workloads
+        .iter()
+        .map(|workload| workload.name.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for (at, workload) in comparison.workloads.iter().enumerate() {
         let symbol = paint(style::nth(at), &letter(at).to_string());
@@ -82,13 +93,15 @@ fn draw(contender: &Contender, workloads: &[Workload], width: usize) -> Drawing 
     let mut drawing = Drawing::default();
     drawing.line(STRONG, &contender.name.to_uppercase());
     for one in &contender.nodes {
-        drawing.append_below(node(one, width.saturating_sub(2)));
+        drawing.append_below(node(one, width));
     }
     if contender.pending.is_empty() {
         drawing.line(GOOD, "nothing waits");
     } else {
         for &at in &contender.pending {
-            let name = workloads.get(at).map_or("", |workload| workload.name.as_str());
+            let name = workloads
+                .get(at)
+                .map_or("", |workload| workload.name.as_str());
             drawing.line(WAITING, &format!("waiting: {} {name}", letter(at)));
         }
     }
@@ -96,18 +109,36 @@ fn draw(contender: &Contender, workloads: &[Workload], width: usize) -> Drawing 
 }
 
 fn gains(comparison: &Comparison) -> String {
-    let Some(base) = comparison.contenders.first() else { return String::new() };
+    let Some(base) = comparison.contenders.first() else {
+        return String::new();
+    };
     let mut columns = vec![Column::fixed("")];
-    columns.extend(comparison.contenders.iter().map(|contender| Column::named(contender.name.as_str())));
+    columns.extend(
+        comparison
+            .contenders
+            .iter()
+            .map(|contender| Column::named(contender.name.as_str())),
+    );
     let alone = comparison.contenders.len() == 2;
     if alone {
         columns.push(Column::fixed("GAIN"));
     }
     let mut table = Table::new(columns);
     for (at, measure) in base.measures.iter().enumerate() {
+        let nothing = |contender: &Contender| {
+            contender
+                .measures
+                .get(at)
+                .is_none_or(|measure| measure.value == 0)
+        };
+        if comparison.contenders.iter().all(nothing) {
+            continue;
+        }
         let mut row = vec![Cell::plain(measure.what.as_str())];
         for contender in &comparison.contenders {
-            let Some(other) = contender.measures.get(at) else { continue };
+            let Some(other) = contender.measures.get(at) else {
+                continue;
+            };
             let style = match other.value.cmp(&measure.value) {
                 std::cmp::Ordering::Greater => GOOD,
                 std::cmp::Ordering::Less => WAITING,
@@ -119,12 +150,21 @@ fn gains(comparison: &Comparison) -> String {
             };
             row.push(Cell::new(style, value));
         }
-        if alone && let Some(other) = comparison.contenders.get(1).and_then(|contender| contender.measures.get(at)) {
+        if alone
+            && let Some(other) = comparison
+                .contenders
+                .get(1)
+                .and_then(|contender| contender.measures.get(at))
+        {
             row.push(gain(measure.value, other.value));
         }
         table.push(row);
     }
-    table.render(None).lines().map(|line| format!("  {line}\n")).collect()
+    table
+        .render(None)
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect()
 }
 
 fn gain(from: usize, to: usize) -> Cell {
@@ -146,31 +186,56 @@ mod tests {
             .enumerate()
             .map(|(at, holders)| Group {
                 title: format!("nvlink {at}"),
-                slots: holders.iter().map(|&holder| Slot { holder, cells: 1 }).collect(),
+                slots: holders
+                    .iter()
+                    .map(|&holder| Slot { holder, cells: 1 })
+                    .collect(),
                 partitioned: false,
             })
             .collect();
         let placed = 2 - pending.len();
         Contender {
             name: name.into(),
-            nodes: vec![Node { name: "node-a".into(), groups }],
+            nodes: vec![Node {
+                name: "node-a".into(),
+                groups,
+            }],
             pending,
             measures: vec![
-                Measure { what: "pods placed".into(), value: placed, of: Some(2) },
-                Measure { what: "groups left whole".into(), value: 0, of: None },
+                Measure {
+                    what: "pods placed".into(),
+                    value: placed,
+                    of: Some(2),
+                },
+                Measure {
+                    what: "groups left whole".into(),
+                    value: 0,
+                    of: None,
+                },
             ],
         }
     }
 
     #[test]
     fn two_contenders_stand_side_by_side_with_the_gain() {
-        let (a, b, free, before) = (Holder::Workload(0), Holder::Workload(1), Holder::Free, Holder::Before);
+        let (a, b, free, before) = (
+            Holder::Workload(0),
+            Holder::Workload(1),
+            Holder::Free,
+            Holder::Before,
+        );
         let shown = comparison(
             &Comparison {
                 title: "scene.yaml: 2 pods, 4 devices".into(),
                 workloads: vec![
-                    Workload { name: "small".into(), wants: "1 of gpu.example.com".into() },
-                    Workload { name: "training".into(), wants: "2 of gpu.example.com".into() },
+                    Workload {
+                        name: "small".into(),
+                        wants: "1 of gpu.example.com".into(),
+                    },
+                    Workload {
+                        name: "training".into(),
+                        wants: "2 of gpu.example.com".into(),
+                    },
                 ],
                 used_before: true,
                 contenders: vec![

@@ -65,7 +65,13 @@ fn runs(numbers: &[u64]) -> String {
             _ => runs.push((number, number)),
         }
     }
-    let show = |&(first, last): &(u64, u64)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let show = |&(first, last): &(u64, u64)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    };
     runs.iter().map(show).collect::<Vec<_>>().join(",")
 }
 
@@ -76,13 +82,19 @@ mod tests {
     #[test]
     fn runs_are_folded_in_numerical_order() {
         assert_eq!(fold(["gpu-3", "gpu-0", "gpu-1", "gpu-2"]), "gpu-[0-3]");
-        assert_eq!(fold(["gpu-0", "gpu-1", "gpu-2", "gpu-10", "gpu-6"]), "gpu-[0-2,6,10]");
+        assert_eq!(
+            fold(["gpu-0", "gpu-1", "gpu-2", "gpu-10", "gpu-6"]),
+            "gpu-[0-2,6,10]"
+        );
     }
 
     #[test]
     fn few_and_odd_names_stay_as_they_are() {
         assert_eq!(fold(["gpu-1", "gpu-0"]), "gpu-0 gpu-1");
-        assert_eq!(fold(["cat", "gpu-007", "gpu-1", "dog"]), "cat gpu-007 gpu-1 dog");
+        assert_eq!(
+            fold(["cat", "gpu-007", "gpu-1", "dog"]),
+            "cat gpu-007 gpu-1 dog"
+        );
         assert_eq!(fold([]), "");
     }
 }

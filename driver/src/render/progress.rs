@@ -19,17 +19,31 @@ pub struct Progress {
 impl Progress {
     /// Begins work of `all` steps.
     pub fn new(what: &'static str, all: usize) -> Self {
-        let next = io::stderr().is_terminal().then(|| Instant::now() + PATIENCE);
-        Self { what, all, next, shown: false }
+        let next = io::stderr()
+            .is_terminal()
+            .then(|| Instant::now() + PATIENCE);
+        Self {
+            what,
+            all,
+            next,
+            shown: false,
+        }
     }
 
     /// `done` steps are behind us.
     pub fn at(&mut self, done: usize) {
-        let Some(next) = self.next.filter(|next| Instant::now() >= *next) else { return };
+        let Some(next) = self.next.filter(|next| Instant::now() >= *next) else {
+            return;
+        };
         self.next = Some(next + PACE);
         self.shown = true;
         // Whether the line can be shown changes nothing about the work.
-        let _ = write!(io::stderr(), "\r\x1b[2K{} {done} of {}", self.what, self.all);
+        let _ = write!(
+            io::stderr(),
+            "\r\x1b[2K{} {done} of {}",
+            self.what,
+            self.all
+        );
     }
 
     /// Takes the line away.

@@ -119,7 +119,10 @@ fn line(text: &mut String, indent: usize, style: anstyle::Style, content: &str) 
 fn one(text: &mut String, subject: &Subject, detail: Detail) {
     let style = if subject.pending { WAITING } else { GOOD };
     let name = paint(STRONG, &printable(&subject.name));
-    text.push_str(&format!("  {name}: {}\n", paint(style, &printable(&subject.summary))));
+    text.push_str(&format!(
+        "  {name}: {}\n",
+        paint(style, &printable(&subject.summary))
+    ));
     for note in &subject.notes {
         line(text, 4, PLAIN, note);
     }
@@ -127,7 +130,7 @@ fn one(text: &mut String, subject: &Subject, detail: Detail) {
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for node in &subject.nodes {
         let mut body = String::new();
-        node_body(&mut body, node, detail);
+        node_body(&mut body, node, detail, subject.nodes.len() <= TOLD_APART);
         match said.iter_mut().find(|(known, _)| *known == body) {
             Some((_, nodes)) => nodes.push(&node.node),
             None => said.push((body, vec![&node.node])),
@@ -146,25 +149,51 @@ fn one(text: &mut String, subject: &Subject, detail: Detail) {
     }
 }
 
-fn node_body(text: &mut String, node: &NodeReason, detail: Detail) {
+/// With more nodes than this, what only tells devices apart (who holds them) is left out, so that
+/// nodes can be told together.
+const TOLD_APART: usize = 8;
+
+fn node_body(text: &mut String, node: &NodeReason, detail: Detail, apart: bool) {
     for note in &node.notes {
         line(text, 6, PLAIN, note);
     }
     for request in &node.requests {
-        let devices = if request.seen == 1 { "device" } else { "devices" };
+        let devices = if request.seen == 1 {
+            "device"
+        } else {
+            "devices"
+        };
         let would = request.eligible.len();
         line(
             text,
             6,
             PLAIN,
-            &format!("{} wants {}: {would} of {} {devices} would do", request.request, request.wants, request.seen),
+            &format!(
+                "{} wants {}: {would} of {} {devices} would do",
+                request.request, request.wants, request.seen
+            ),
         );
         for rule in &request.refused {
             let names = fold(rule.devices.iter().map(|(name, _)| name.as_str()));
             let count = rule.devices.len();
             if detail == Detail::Rules {
-                let shown = if names.chars().count() > 60 { String::new() } else { format!(": {names}") };
-                line(text, 8, PLAIN, &format!("{count} × {}{shown}", rule.rule));
+                let shown = if names.chars().count() > 60 {
+                    String::new()
+                } else {
+                    format!(": {names}")
+                };
+                let mut whys = rule.devices.iter().map(|(_, why)| why.as_str());
+                let first = whys.next().unwrap_or_default();
+                let same = apart && !first.is_empty() && whys.all(|why| why == first);
+                let said = if same { first } else { &rule.rule };
+                line(text, 8, PLAIN, &format!("{count} × {said}{shown}"));
+                if apart && !same && !first.is_empty() && first != rule.rule {
+                    let device = rule
+                        .devices
+                        .first()
+                        .map_or("", |(device, _)| device.as_str());
+                    line(text, 10, FAINT, &format!("{device}: {first}, and so on"));
+                }
                 continue;
             }
             line(text, 8, PLAIN, &format!("{count} × {}", rule.rule));
@@ -175,18 +204,37 @@ fn node_body(text: &mut String, node: &NodeReason, detail: Detail) {
         }
         if detail == Detail::Devices && !request.eligible.is_empty() {
             line(text, 8, PLAIN, &format!("{would} × would do"));
-            line(text, 10, FAINT, &fold(request.eligible.iter().map(String::as_str)));
+            line(
+                text,
+                10,
+                FAINT,
+                &fold(request.eligible.iter().map(String::as_str)),
+            );
         }
         for note in &request.notes {
             line(text, 8, PLAIN, note);
         }
     }
     for policy in &node.policies {
-        line(text, 6, PLAIN, &format!("policy {}: {}", policy.policy, policy.outcome));
+        line(
+            text,
+            6,
+            PLAIN,
+            &format!("policy {}: {}", policy.policy, policy.outcome),
+        );
         for proposal in &policy.proposals {
             let style = if proposal.used { GOOD } else { FAINT };
-            let reason = if proposal.reason.is_empty() { String::new() } else { format!("  {}", proposal.reason) };
-            line(text, 8, style, &format!("score {}  {}{reason}", proposal.score, proposal.devices));
+            let reason = if proposal.reason.is_empty() {
+                String::new()
+            } else {
+                format!("  {}", proposal.reason)
+            };
+            line(
+                text,
+                8,
+                style,
+                &format!("score {}  {}{reason}", proposal.score, proposal.devices),
+            );
             line(text, 10, style, &proposal.verdict);
         }
     }
@@ -206,7 +254,9 @@ mod tests {
                 seen: 8,
                 refused: vec![RuleReason {
                     rule: "in use".into(),
-                    devices: (0..held).map(|n| (format!("gpu-{n}"), format!("in use by train/w-{n}"))).collect(),
+                    devices: (0..held)
+                        .map(|n| (format!("gpu-{n}"), format!("in use by train/w-{n}")))
+                        .collect(),
                 }],
                 notes: Vec::new(),
             }],
@@ -221,7 +271,11 @@ mod tests {
                 node("gpu-1", 3),
                 node("gpu-2", 5),
                 node("gpu-3", 3),
-                NodeReason { node: "cpu".into(), notes: vec!["no devices".into()], ..NodeReason::default() },
+                NodeReason {
+                    node: "cpu".into(),
+                    notes: vec!["no devices".into()],
+                    ..NodeReason::default()
+                },
             ],
             closest: Some("gpu-1, 5 of 8".into()),
         }
@@ -243,9 +297,11 @@ mod tests {
                 "    gpu-1 gpu-3 (2 nodes)",
                 "      gpus wants 8 of gpu.nvidia.com: 5 of 8 devices would do",
                 "        3 × in use: gpu-[0-2]",
+                "          gpu-0: in use by train/w-0, and so on",
                 "    gpu-2",
                 "      gpus wants 8 of gpu.nvidia.com: 3 of 8 devices would do",
                 "        5 × in use: gpu-[0-4]",
+                "          gpu-0: in use by train/w-0, and so on",
                 "    cpu",
                 "      no devices",
                 "    closest: gpu-1, 5 of 8",
@@ -258,7 +314,10 @@ mod tests {
     #[test]
     fn each_device_is_told_on_demand() {
         let text = plain(&reasons("Pending", &[subject()], Detail::Devices));
-        assert!(text.contains("          gpu-1: in use by train/w-1\n"), "{text}");
+        assert!(
+            text.contains("          gpu-1: in use by train/w-1\n"),
+            "{text}"
+        );
         assert!(text.contains("          gpu-[3-7]\n"), "{text}");
     }
 
@@ -275,9 +334,23 @@ mod tests {
                 used: true,
             }],
         };
-        let node = NodeReason { node: "a".into(), policies: vec![policy], ..NodeReason::default() };
-        let subject = Subject { name: "pod x".into(), summary: "on a".into(), nodes: vec![node], ..Subject::default() };
+        let node = NodeReason {
+            node: "a".into(),
+            policies: vec![policy],
+            ..NodeReason::default()
+        };
+        let subject = Subject {
+            name: "pod x".into(),
+            summary: "on a".into(),
+            nodes: vec![node],
+            ..Subject::default()
+        };
         let text = plain(&reasons("Explained", &[subject], Detail::Rules));
-        assert!(text.contains("        score 90  gpu-[0-3]  one group\n        has it\n          used\n"), "{text}");
+        assert!(
+            text.contains(
+                "        score 90  gpu-[0-3]  one group\n        has it\n          used\n"
+            ),
+            "{text}"
+        );
     }
 }

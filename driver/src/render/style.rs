@@ -18,7 +18,11 @@ pub const PLAIN: Style = Style::new();
 
 /// `text` in `style`; nothing at all around text in [`PLAIN`].
 pub fn paint(style: Style, text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("{style}{text}{style:#}") }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("{style}{text}{style:#}")
+    }
 }
 
 /// One colour of a fixed round for the `n`th workload of a picture.
@@ -31,5 +35,7 @@ pub fn nth(n: usize) -> Style {
         AnsiColor::Blue,
         AnsiColor::BrightRed,
     ];
-    ROUND.get(n % ROUND.len()).map_or(PLAIN, |color| color.on_default())
+    ROUND
+        .get(n % ROUND.len())
+        .map_or(PLAIN, |color| color.on_default())
 }

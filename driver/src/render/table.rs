@@ -22,17 +22,26 @@ pub struct Column {
 impl Column {
     /// A column whose cells stay on one line.
     pub fn fixed(title: &str) -> Self {
-        Self { title: title.to_owned(), narrowest: None }
+        Self {
+            title: title.to_owned(),
+            narrowest: None,
+        }
     }
 
     /// A column with a name from outside, in capitals like the others.
     pub fn named(title: &str) -> Self {
-        Self { title: printable(&title.to_uppercase()), narrowest: None }
+        Self {
+            title: printable(&title.to_uppercase()),
+            narrowest: None,
+        }
     }
 
     /// A column that gives way down to `narrowest` when the terminal is narrow.
     pub fn wrapping(title: &str, narrowest: usize) -> Self {
-        Self { title: title.to_owned(), narrowest: Some(narrowest) }
+        Self {
+            title: title.to_owned(),
+            narrowest: Some(narrowest),
+        }
     }
 }
 
@@ -46,7 +55,10 @@ pub struct Cell {
 impl Cell {
     /// `text` in `style`.
     pub fn new(style: Style, text: impl Into<String>) -> Self {
-        Self { text: printable(&text.into()), style }
+        Self {
+            text: printable(&text.into()),
+            style,
+        }
     }
 
     /// `text` as the terminal is.
@@ -70,7 +82,10 @@ pub struct Table {
 impl Table {
     /// A table without rows.
     pub fn new(columns: Vec<Column>) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; cells beyond the columns are dropped, missing ones are empty.
@@ -86,7 +101,11 @@ impl Table {
     /// The table as text, `width` columns wide at most where that can be had.
     pub fn render(&self, width: Option<usize>) -> String {
         let widths = self.widths(width);
-        let heading: Vec<Cell> = self.columns.iter().map(|column| Cell::new(STRONG, column.title.as_str())).collect();
+        let heading: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|column| Cell::new(STRONG, column.title.as_str()))
+            .collect();
         let mut text = String::new();
         for row in std::iter::once(&heading).chain(&self.rows) {
             lay_out(row, &widths, &mut text);
@@ -100,7 +119,11 @@ impl Table {
             .iter()
             .enumerate()
             .map(|(at, column)| {
-                let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.text.width());
+                let cells = self
+                    .rows
+                    .iter()
+                    .filter_map(|row| row.get(at))
+                    .map(|cell| cell.text.width());
                 cells.max().unwrap_or(0).max(column.title.width())
             })
             .collect();
@@ -108,10 +131,13 @@ impl Table {
         let gaps = GAP * widths.len().saturating_sub(1);
         let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(limit);
         while excess > 0 {
-            let widest = widths.iter_mut().zip(&self.columns).filter_map(|(width, column)| {
-                let narrowest = column.narrowest?.max(column.title.width());
-                (*width > narrowest).then_some(width)
-            });
+            let widest = widths
+                .iter_mut()
+                .zip(&self.columns)
+                .filter_map(|(width, column)| {
+                    let narrowest = column.narrowest?.max(column.title.width());
+                    (*width > narrowest).then_some(width)
+                });
             let Some(widest) = widest.max() else { break };
             *widest -= 1;
             excess -= 1;
@@ -120,16 +146,28 @@ impl Table {
         for (at, (width, column)) in widths.iter_mut().zip(&self.columns).enumerate() {
             let cells = self.rows.iter().filter_map(|row| row.get(at));
             let lines = cells.flat_map(|cell| wrap(&cell.text, *width));
-            *width = lines.map(|line| line.width()).max().unwrap_or(0).max(column.title.width());
+            *width = lines
+                .map(|line| line.width())
+                .max()
+                .unwrap_or(0)
+                .max(column.title.width());
         }
         widths
     }
 }
 
 fn lay_out(row: &[Cell], widths: &[usize], text: &mut String) {
-    let cells: Vec<(Vec<String>, Style)> =
-        row.iter().zip(widths).map(|(cell, &width)| (wrap(&cell.text, width), cell.style)).collect();
-    let height = cells.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0).max(1);
+    let cells: Vec<(Vec<String>, Style)> = row
+        .iter()
+        .zip(widths)
+        .map(|(cell, &width)| (wrap(&cell.text, width), cell.style))
+        .collect();
+    let height = cells
+        .iter()
+        .map(|(lines, _)| lines.len())
+        .max()
+        .unwrap_or(0)
+        .max(1);
     for line in 0..height {
         let mut pending = 0;
         for ((lines, style), &width) in cells.iter().zip(widths) {
@@ -179,7 +217,9 @@ pub fn printable(text: &str) -> String {
         .map(|character| match character {
             '\n' => character,
             '\t' => ' ',
-            _ if character.is_control() || is_bidi_control(character) => char::REPLACEMENT_CHARACTER,
+            _ if character.is_control() || is_bidi_control(character) => {
+                char::REPLACEMENT_CHARACTER
+            }
             _ => character,
         })
         .collect()
@@ -194,7 +234,11 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new(vec![Column::fixed("POD"), Column::wrapping("DEVICES", 8), Column::wrapping("WHY", 8)]);
+        let mut table = Table::new(vec![
+            Column::fixed("POD"),
+            Column::wrapping("DEVICES", 8),
+            Column::wrapping("WHY", 8),
+        ]);
         table.push(vec![
             Cell::plain("train-0"),
             Cell::plain("gpu-0 gpu-1 gpu-2 gpu-3"),
@@ -244,6 +288,9 @@ mod tests {
 
     #[test]
     fn what_would_steer_the_terminal_is_shown_instead() {
-        assert_eq!(printable("a\u{1b}[31mb\u{202e}c"), "a\u{fffd}[31mb\u{fffd}c");
+        assert_eq!(
+            printable("a\u{1b}[31mb\u{202e}c"),
+            "a\u{fffd}[31mb\u{fffd}c"
+        );
     }
 }

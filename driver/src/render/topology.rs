@@ -71,7 +71,11 @@ pub struct Drawing {
 impl Drawing {
     /// Columns of the widest line.
     pub fn width(&self) -> usize {
-        self.lines.iter().map(|(_, width)| *width).max().unwrap_or(0)
+        self.lines
+            .iter()
+            .map(|(_, width)| *width)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Number of lines.
@@ -127,7 +131,8 @@ impl Drawing {
 /// Drawings beside each other, `gap` columns apart; below each other where `width` does not hold
 /// them.
 pub fn beside(drawings: Vec<Drawing>, gap: usize, width: usize) -> Drawing {
-    let total = drawings.iter().map(Drawing::width).sum::<usize>() + gap * drawings.len().saturating_sub(1);
+    let total =
+        drawings.iter().map(Drawing::width).sum::<usize>() + gap * drawings.len().saturating_sub(1);
     let mut all = Drawing::default();
     for (at, drawing) in drawings.into_iter().enumerate() {
         if at == 0 {
@@ -187,7 +192,10 @@ fn boxed(group: &Group) -> Drawing {
     let width = inner + slack;
     let rule = width - title.width() - 2;
     let mut drawing = Drawing::default();
-    drawing.push(format!("┌ {} {}┐", paint(FAINT, &title), "─".repeat(rule)), width + 2);
+    drawing.push(
+        format!("┌ {} {}┐", paint(FAINT, &title), "─".repeat(rule)),
+        width + 2,
+    );
     drawing.push(format!("│{middle}│"), width + 2);
     drawing.push(format!("└{bottom}┘"), width + 2);
     drawing
@@ -200,8 +208,15 @@ fn content(holder: Holder, cells: usize) -> String {
         Holder::Unusable => ('×', PLAIN),
         Holder::Workload(n) => (letter(n), style::nth(n)),
     };
-    let text: String =
-        (0..cells).map(|cell| if cell == 0 { format!(" {symbol} ") } else { format!("  {symbol} ") }).collect();
+    let text: String = (0..cells)
+        .map(|cell| {
+            if cell == 0 {
+                format!(" {symbol} ")
+            } else {
+                format!("  {symbol} ")
+            }
+        })
+        .collect();
     // One run of style a slot, so that the escape codes stay few.
     paint(style, &text)
 }
@@ -211,7 +226,10 @@ mod tests {
     use super::*;
 
     fn whole(holders: &[Holder]) -> Vec<Slot> {
-        holders.iter().map(|&holder| Slot { holder, cells: 1 }).collect()
+        holders
+            .iter()
+            .map(|&holder| Slot { holder, cells: 1 })
+            .collect()
     }
 
     fn plain(drawing: &Drawing) -> String {
@@ -225,8 +243,16 @@ mod tests {
             &Node {
                 name: "node-a".into(),
                 groups: vec![
-                    Group { title: "NVLink 0".into(), slots: whole(&[a, a, Holder::Free, Holder::Before]), partitioned: false },
-                    Group { title: "NVLink 1".into(), slots: whole(&[Holder::Unusable]), partitioned: false },
+                    Group {
+                        title: "NVLink 0".into(),
+                        slots: whole(&[a, a, Holder::Free, Holder::Before]),
+                        partitioned: false,
+                    },
+                    Group {
+                        title: "NVLink 1".into(),
+                        slots: whole(&[Holder::Unusable]),
+                        partitioned: false,
+                    },
                 ],
             },
             80,
@@ -243,11 +269,24 @@ mod tests {
     #[test]
     fn parts_of_a_device_are_fenced_off() {
         let slots = vec![
-            Slot { holder: Holder::Workload(1), cells: 2 },
-            Slot { holder: Holder::Free, cells: 1 },
-            Slot { holder: Holder::Workload(60), cells: 1 },
+            Slot {
+                holder: Holder::Workload(1),
+                cells: 2,
+            },
+            Slot {
+                holder: Holder::Free,
+                cells: 1,
+            },
+            Slot {
+                holder: Holder::Workload(60),
+                cells: 1,
+            },
         ];
-        let drawn = boxed(&Group { title: "gpu-0".into(), slots, partitioned: true });
+        let drawn = boxed(&Group {
+            title: "gpu-0".into(),
+            slots,
+            partitioned: true,
+        });
         assert_eq!(
             plain(&drawn),
             "┌ gpu-0 ────────┐\n\
@@ -258,8 +297,18 @@ mod tests {
 
     #[test]
     fn boxes_that_do_not_fit_go_to_the_next_row() {
-        let group = Group { title: "g".into(), slots: whole(&[Holder::Free]), partitioned: false };
-        let drawn = node(&Node { name: "n".into(), groups: vec![group; 3] }, 13);
+        let group = Group {
+            title: "g".into(),
+            slots: whole(&[Holder::Free]),
+            partitioned: false,
+        };
+        let drawn = node(
+            &Node {
+                name: "n".into(),
+                groups: vec![group; 3],
+            },
+            13,
+        );
         assert_eq!(drawn.height(), 1 + 3 + 3);
     }
 
@@ -269,7 +318,10 @@ mod tests {
         one.line(PLAIN, "abc");
         let mut two = one.clone();
         two.line(PLAIN, "d");
-        assert_eq!(plain(&beside(vec![one.clone(), two.clone()], 2, 8)), "abc  abc\n     d\n");
+        assert_eq!(
+            plain(&beside(vec![one.clone(), two.clone()], 2, 8)),
+            "abc  abc\n     d\n"
+        );
         assert_eq!(plain(&beside(vec![one, two], 2, 7)), "abc\n\nabc\nd\n");
     }
 }

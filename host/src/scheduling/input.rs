@@ -66,7 +66,12 @@ impl Input {
         pods.sort_by_cached_key(|pod| rank(&pod.source));
         let used: BTreeSet<usize> = pods.iter().flat_map(|pod| pod.found()).collect();
         let mut tasks: Vec<Task> = pods.into_iter().filter_map(task).collect();
-        let mut lone: Vec<usize> = (0..workloads.claims.len()).filter(|at| !used.contains(at)).collect();
+        let open = |at: &usize| {
+            let claim = workloads.claims.get(*at).map(|claim| &claim.object);
+            let status = claim.and_then(|claim| claim.status.as_ref());
+            !used.contains(at) && status.is_none_or(|status| status.allocation.is_none())
+        };
+        let mut lone: Vec<usize> = (0..workloads.claims.len()).filter(open).collect();
         lone.sort_by_cached_key(|at| workloads.claims.get(*at).map(|claim| rank(&claim.source)));
         tasks.extend(lone.into_iter().map(Task::Claim));
         let admin = cluster.namespaces.iter().filter(|namespace| {

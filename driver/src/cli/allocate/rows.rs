@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::resource::v1::{DeviceRequestAllocationResult, ResourceClaim};
 use supercargo_host::placement::{Answer, Consultation, Decision, Outcome};
-use supercargo_host::scheduling::{Chosen, ClaimOutcome, ClaimState, Pending, PodOutcome, Schedule, full_name};
+use supercargo_host::scheduling::{
+    Chosen, ClaimOutcome, ClaimState, Pending, PodOutcome, Schedule, full_name,
+};
 
 use crate::claims::{device_id, results, short};
 use crate::inventory::{Inventory, show};
@@ -14,7 +16,11 @@ pub(super) fn rows(schedule: &Schedule, inventory: &Inventory<'_>) -> Vec<Row> {
     let mut first_user: Vec<Option<&PodOutcome>> = vec![None; schedule.claims.len()];
     for pod in &schedule.pods {
         for entry in &pod.claims {
-            let found = entry.claim.as_ref().ok().and_then(|&at| Some((at, schedule.claims.get(at)?)));
+            let found = entry
+                .claim
+                .as_ref()
+                .ok()
+                .and_then(|&at| Some((at, schedule.claims.get(at)?)));
             let Some((at, claim)) = found else {
                 rows.push(Row {
                     pod: Some(short(&full_name(&pod.pod.metadata))),
@@ -29,7 +35,13 @@ pub(super) fn rows(schedule: &Schedule, inventory: &Inventory<'_>) -> Vec<Row> {
             match &pod.result {
                 Ok(chosen) => {
                     row.node = Some(chosen.node.clone());
-                    tell(&mut row, at, claim, chosen, first_user.get(at).copied().flatten());
+                    tell(
+                        &mut row,
+                        at,
+                        claim,
+                        chosen,
+                        first_user.get(at).copied().flatten(),
+                    );
                 }
                 Err(_) => {
                     row.why = pending(&pod.result);
@@ -54,20 +66,33 @@ pub(super) fn rows(schedule: &Schedule, inventory: &Inventory<'_>) -> Vec<Row> {
 fn row(claim: &ClaimOutcome, inventory: &Inventory<'_>) -> Row {
     Row {
         claim: short(&full_name(&claim.claim.metadata)),
-        devices: results(&claim.claim).map(|result| device(result, inventory)).collect(),
+        devices: results(&claim.claim)
+            .map(|result| device(result, inventory))
+            .collect(),
         ..Row::default()
     }
 }
 
-fn tell(row: &mut Row, at: usize, claim: &ClaimOutcome, chosen: &Chosen, first_user: Option<&PodOutcome>) {
+fn tell(
+    row: &mut Row,
+    at: usize,
+    claim: &ClaimOutcome,
+    chosen: &Chosen,
+    first_user: Option<&PodOutcome>,
+) {
     row.state = State::Kept;
-    let position = chosen.allocated.iter().position(|&allocated| allocated == at);
+    let position = chosen
+        .allocated
+        .iter()
+        .position(|&allocated| allocated == at);
     match (position, chosen.decision.as_deref(), first_user) {
         (Some(position), Some(decision), _) => {
             row.state = State::Allocated;
             chosen_by(row, position, decision);
         }
-        (_, _, Some(user)) => row.why = format!("shared with {}", short(&full_name(&user.pod.metadata))),
+        (_, _, Some(user)) => {
+            row.why = format!("shared with {}", short(&full_name(&user.pod.metadata)))
+        }
         _ if matches!(claim.state, ClaimState::Before) => row.why = "allocated before".to_owned(),
         _ => row.why = "shared".to_owned(),
     }
@@ -75,24 +100,37 @@ fn tell(row: &mut Row, at: usize, claim: &ClaimOutcome, chosen: &Chosen, first_u
 
 /// Which policies chose the devices of the claim at `position`, and why.
 fn chosen_by(row: &mut Row, position: usize, decision: &Decision) {
-    let asked: Vec<&Consultation> =
-        decision.consultations.iter().filter(|consultation| consultation.claim == position).collect();
+    let asked: Vec<&Consultation> = decision
+        .consultations
+        .iter()
+        .filter(|consultation| consultation.claim == position)
+        .collect();
     let several = asked.len() > 1;
     let mut reasons = Vec::new();
     for consultation in asked {
         let reason = reason(consultation);
-        reasons.push(if several { format!("{}: {reason}", consultation.policy) } else { reason });
+        reasons.push(if several {
+            format!("{}: {reason}", consultation.policy)
+        } else {
+            reason
+        });
         row.policies.push(consultation.policy.to_string());
         row.score = decision.score;
     }
-    row.why = if reasons.is_empty() { "first fit".to_owned() } else { reasons.join("; ") };
+    row.why = if reasons.is_empty() {
+        "first fit".to_owned()
+    } else {
+        reasons.join("; ")
+    };
 }
 
 /// What came of asking a policy, in a sentence.
 pub(super) fn reason(consultation: &Consultation) -> String {
     let fallback = match consultation.outcome {
         Outcome::Proposal(used) => {
-            let Answer::Proposals(proposals) = &consultation.answer else { return String::new() };
+            let Answer::Proposals(proposals) = &consultation.answer else {
+                return String::new();
+            };
             return match proposals.get(used) {
                 Some(proposal) if !proposal.reason.is_empty() => proposal.reason.clone(),
                 _ => format!("proposal {} of {}", used + 1, proposals.len()),
@@ -102,9 +140,16 @@ pub(super) fn reason(consultation: &Consultation) -> String {
         Outcome::Unschedulable => "no devices",
     };
     match &consultation.answer {
-        Answer::Proposals(proposals) if proposals.is_empty() => format!("{fallback}: nothing proposed"),
-        Answer::Proposals(proposals) => format!("{fallback}: none of {} proposals can be used", proposals.len()),
-        Answer::Refused(reason) if reason.is_empty() => format!("{fallback}: the policy sees no way"),
+        Answer::Proposals(proposals) if proposals.is_empty() => {
+            format!("{fallback}: nothing proposed")
+        }
+        Answer::Proposals(proposals) => format!(
+            "{fallback}: none of {} proposals can be used",
+            proposals.len()
+        ),
+        Answer::Refused(reason) if reason.is_empty() => {
+            format!("{fallback}: the policy sees no way")
+        }
         Answer::Refused(reason) => format!("{fallback}: {reason}"),
         Answer::NotServing => format!("{fallback}: the policy is not serving"),
         Answer::Failed(error) => format!("{fallback}: the policy failed: {error}"),
@@ -135,9 +180,19 @@ fn lone(claim: &ClaimOutcome, inventory: &Inventory<'_>) -> Row {
 
 /// The node of an allocation that is good for one node only.
 fn only_node(claim: &ResourceClaim) -> Option<String> {
-    let selector = claim.status.as_ref()?.allocation.as_ref()?.node_selector.as_ref()?;
-    let [term] = selector.node_selector_terms.as_slice() else { return None };
-    let [field] = term.match_fields.as_deref()? else { return None };
+    let selector = claim
+        .status
+        .as_ref()?
+        .allocation
+        .as_ref()?
+        .node_selector
+        .as_ref()?;
+    let [term] = selector.node_selector_terms.as_slice() else {
+        return None;
+    };
+    let [field] = term.match_fields.as_deref()? else {
+        return None;
+    };
     match field.values.as_deref()? {
         [node] if field.key == "metadata.name" && field.operator == "In" => Some(node.clone()),
         _ => None,
@@ -172,8 +227,12 @@ fn device(result: &DeviceRequestAllocationResult, inventory: &Inventory<'_>) -> 
     let consumed = result.consumed_capacity.iter().flatten();
     terms.extend(consumed.map(|(name, amount)| format!("{name} {}", amount.0)));
     let published = inventory.device(&device_id(result));
-    let attributes = published.iter().flat_map(|device| device.attributes.iter().flatten());
-    let capacities = published.iter().flat_map(|device| device.capacity.iter().flatten());
+    let attributes = published
+        .iter()
+        .flat_map(|device| device.attributes.iter().flatten());
+    let capacities = published
+        .iter()
+        .flat_map(|device| device.capacity.iter().flatten());
     let attributes = attributes.map(|(name, value)| format!("{name}={}", show(value)));
     DeviceRow {
         request: result.request.clone(),

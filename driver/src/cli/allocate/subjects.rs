@@ -28,12 +28,16 @@ impl Teller<'_> {
             let pending = pod.result.as_ref().err()?;
             Some(self.waiting(pod_name(pod), pending, &self.claims_of(pod)))
         });
-        let claims = self.schedule.claims.iter().filter_map(|outcome| match &outcome.state {
-            ClaimState::Pending(Some(pending)) => {
-                Some(self.waiting(claim_name(&outcome.claim), pending, &[&outcome.claim]))
-            }
-            _ => None,
-        });
+        let claims = self
+            .schedule
+            .claims
+            .iter()
+            .filter_map(|outcome| match &outcome.state {
+                ClaimState::Pending(Some(pending)) => {
+                    Some(self.waiting(claim_name(&outcome.claim), pending, &[&outcome.claim]))
+                }
+                _ => None,
+            });
         pods.chain(claims).collect()
     }
 
@@ -43,25 +47,39 @@ impl Teller<'_> {
             let chosen = pod.result.as_ref().ok()?;
             Some(self.chosen(pod_name(pod), chosen, &self.at(&chosen.allocated)))
         });
-        let claims = self.schedule.claims.iter().filter_map(|outcome| match &outcome.state {
-            ClaimState::Now(chosen) => {
-                Some(self.chosen(claim_name(&outcome.claim), chosen, &[&outcome.claim]))
-            }
-            _ => None,
-        });
+        let claims = self
+            .schedule
+            .claims
+            .iter()
+            .filter_map(|outcome| match &outcome.state {
+                ClaimState::Now(chosen) => {
+                    Some(self.chosen(claim_name(&outcome.claim), chosen, &[&outcome.claim]))
+                }
+                _ => None,
+            });
         pods.chain(claims).collect()
     }
 
     fn at(&self, positions: &[usize]) -> Vec<&ResourceClaim> {
-        let found = positions.iter().filter_map(|&at| self.schedule.claims.get(at));
+        let found = positions
+            .iter()
+            .filter_map(|&at| self.schedule.claims.get(at));
         found.map(|outcome| &outcome.claim).collect()
     }
 
     /// The claims that a pending pod still wants, in the order they were asked for.
     fn claims_of(&self, pod: &PodOutcome) -> Vec<&ResourceClaim> {
         let mut positions: Vec<usize> = Vec::new();
-        for at in pod.claims.iter().filter_map(|claim| claim.claim.as_ref().ok().copied()) {
-            let open = self.schedule.claims.get(at).is_some_and(|claim| !claim.is_allocated());
+        for at in pod
+            .claims
+            .iter()
+            .filter_map(|claim| claim.claim.as_ref().ok().copied())
+        {
+            let open = self
+                .schedule
+                .claims
+                .get(at)
+                .is_some_and(|claim| !claim.is_allocated());
             if open && !positions.contains(&at) {
                 positions.push(at);
             }
@@ -70,7 +88,12 @@ impl Teller<'_> {
     }
 
     fn waiting(&self, name: String, pending: &Pending, claims: &[&ResourceClaim]) -> Subject {
-        let mut subject = Subject { name, summary: in_short(pending), pending: true, ..Subject::default() };
+        let mut subject = Subject {
+            name,
+            summary: in_short(pending),
+            pending: true,
+            ..Subject::default()
+        };
         match pending {
             Pending::Blocked(blockers) => {
                 subject.summary = "no node can help until this is mended".to_owned();
@@ -82,23 +105,36 @@ impl Teller<'_> {
             }
             Pending::NoNodeFits(refusals) => {
                 subject.closest = closest(refusals);
-                subject.nodes = refusals.iter().map(|refusal| self.refused(refusal, claims)).collect();
+                subject.nodes = refusals
+                    .iter()
+                    .map(|refusal| self.refused(refusal, claims))
+                    .collect();
             }
         }
         subject
     }
 
     fn refused(&self, refusal: &NodeRefusal, claims: &[&ResourceClaim]) -> NodeReason {
-        let mut reason = NodeReason { node: refusal.node.clone(), ..NodeReason::default() };
+        let mut reason = NodeReason {
+            node: refusal.node.clone(),
+            ..NodeReason::default()
+        };
         match &refusal.reason {
             Refusal::NotSelected(mismatch) => reason.notes.push(mismatch.to_string()),
             Refusal::Tainted(taint) => {
-                reason.notes.push(format!("the pod does not tolerate the node's taint {taint}"));
+                reason.notes.push(format!(
+                    "the pod does not tolerate the node's taint {taint}"
+                ));
             }
             Refusal::ClaimElsewhere { claim } => {
-                reason.notes.push(format!("claim {} has its devices elsewhere", short(claim)));
+                reason
+                    .notes
+                    .push(format!("claim {} has its devices elsewhere", short(claim)));
             }
-            Refusal::DoesNotFit { decision, explanation } => {
+            Refusal::DoesNotFit {
+                decision,
+                explanation,
+            } => {
                 match explanation {
                     Some(explanation) => {
                         reason.requests = self.requests(&refusal.node, explanation, claims);
@@ -124,9 +160,16 @@ impl Teller<'_> {
     }
 
     fn chosen(&self, name: String, chosen: &Chosen, claims: &[&ResourceClaim]) -> Subject {
-        let mut subject = Subject { name, summary: format!("on {}", chosen.node), ..Subject::default() };
+        let mut subject = Subject {
+            name,
+            summary: format!("on {}", chosen.node),
+            ..Subject::default()
+        };
         let Some(decision) = chosen.decision.as_deref() else {
-            subject.notes.push("its claims were allocated before; this is the first node that has their devices".to_owned());
+            subject.notes.push(
+                "its claims were allocated before; this is the first node that has their devices"
+                    .to_owned(),
+            );
             return subject;
         };
         if let Some(score) = decision.score {
@@ -138,25 +181,50 @@ impl Teller<'_> {
             .map(|explanation| self.requests(&chosen.node, explanation, claims))
             .unwrap_or_default();
         let policies = self.policies(decision, claims);
-        subject.nodes =
-            vec![NodeReason { node: chosen.node.clone(), notes: Vec::new(), requests, policies }];
+        subject.nodes = vec![NodeReason {
+            node: chosen.node.clone(),
+            notes: Vec::new(),
+            requests,
+            policies,
+        }];
         subject
     }
 
-    fn requests(&self, node: &str, explanation: &Explanation, claims: &[&ResourceClaim]) -> Vec<RequestReason> {
-        explanation.requests.iter().map(|request| self.request(node, request, claims)).collect()
+    fn requests(
+        &self,
+        node: &str,
+        explanation: &Explanation,
+        claims: &[&ResourceClaim],
+    ) -> Vec<RequestReason> {
+        explanation
+            .requests
+            .iter()
+            .map(|request| self.request(node, request, claims))
+            .collect()
     }
 
-    fn request(&self, node: &str, request: &RequestExplanation, claims: &[&ResourceClaim]) -> RequestReason {
+    fn request(
+        &self,
+        node: &str,
+        request: &RequestExplanation,
+        claims: &[&ResourceClaim],
+    ) -> RequestReason {
         let mut refused: Vec<RuleReason> = Vec::new();
         let mut seen = request.eligible.len();
-        for one in request.refused.iter().filter(|one| one.rule != Rule::OtherNode) {
+        for one in request
+            .refused
+            .iter()
+            .filter(|one| one.rule != Rule::OtherNode)
+        {
             seen += 1;
             let rule = label(&one.rule);
             let device = (self.name(node, one.device), one.rule.to_string());
             match refused.iter_mut().find(|known| known.rule == rule) {
                 Some(known) => known.devices.push(device),
-                None => refused.push(RuleReason { rule, devices: vec![device] }),
+                None => refused.push(RuleReason {
+                    rule,
+                    devices: vec![device],
+                }),
             }
         }
         let mut notes: Vec<String> = request.error.iter().cloned().collect();
@@ -170,14 +238,22 @@ impl Teller<'_> {
         let several = claims.len() > 1;
         let name = match claim {
             Some(claim) if several => {
-                format!("{} of {}", request.name, claim.metadata.name.as_deref().unwrap_or_default())
+                format!(
+                    "{} of {}",
+                    request.name,
+                    claim.metadata.name.as_deref().unwrap_or_default()
+                )
             }
             _ => request.name.clone(),
         };
         RequestReason {
             request: name,
             wants: claim.map_or_else(String::new, |claim| wants(claim, request)),
-            eligible: request.eligible.iter().map(|&device| self.name(node, device)).collect(),
+            eligible: request
+                .eligible
+                .iter()
+                .map(|&device| self.name(node, device))
+                .collect(),
             seen,
             refused,
             notes,
@@ -187,15 +263,25 @@ impl Teller<'_> {
     /// A device's name; with its pool where that is not the node's own.
     fn name(&self, node: &str, device: DeviceIndex) -> String {
         let id = self.allocator.device_id(device);
-        if *id.pool == *node { id.device.to_string() } else { format!("{}/{}", id.pool, id.device) }
+        if *id.pool == *node {
+            id.device.to_string()
+        } else {
+            format!("{}/{}", id.pool, id.device)
+        }
     }
 
     fn policies(&self, decision: &Decision, claims: &[&ResourceClaim]) -> Vec<PolicyReason> {
-        decision.consultations.iter().map(|asked| self.policy(asked, claims)).collect()
+        decision
+            .consultations
+            .iter()
+            .map(|asked| self.policy(asked, claims))
+            .collect()
     }
 
     fn policy(&self, asked: &Consultation, claims: &[&ResourceClaim]) -> PolicyReason {
-        let claim = claims.get(asked.claim).map_or_else(String::new, |claim| claim_name(claim));
+        let claim = claims
+            .get(asked.claim)
+            .map_or_else(String::new, |claim| claim_name(claim));
         let used = match asked.outcome {
             Outcome::Proposal(used) => Some(used),
             Outcome::FirstFit | Outcome::Unschedulable => None,
@@ -220,7 +306,10 @@ impl Teller<'_> {
 
     fn proposal(&self, proposal: &Weighed, used: bool) -> Proposal {
         let ids = |devices: &[DeviceIndex]| -> Vec<String> {
-            devices.iter().map(|&device| self.allocator.device_id(device).device.to_string()).collect()
+            devices
+                .iter()
+                .map(|&device| self.allocator.device_id(device).device.to_string())
+                .collect()
         };
         let devices = proposal.devices.iter().map(|(_, devices)| {
             let names = ids(devices);
@@ -228,7 +317,11 @@ impl Teller<'_> {
         });
         let devices = devices.collect::<Vec<_>>().join("; ");
         Proposal {
-            devices: if proposal.exact { devices } else { format!("first {devices}") },
+            devices: if proposal.exact {
+                devices
+            } else {
+                format!("first {devices}")
+            },
             score: show_score(proposal.score),
             reason: proposal.reason.clone(),
             verdict: proposal.verdict.reason().to_owned(),
@@ -251,13 +344,30 @@ fn label(rule: &Rule) -> String {
         let text: Vec<&str> = text.split_whitespace().collect();
         let text = text.join(" ");
         let cut: String = text.chars().take(100).collect();
-        if cut.len() < text.len() { format!("{cut}...") } else { cut }
+        if cut.len() < text.len() {
+            format!("{cut}...")
+        } else {
+            cut
+        }
     };
     match rule {
-        Rule::Selector { class: Some(class), index, expression, .. } => {
-            format!("not of class {class}, selector {index} is false: {}", one_line(expression))
+        Rule::Selector {
+            class: Some(class),
+            index,
+            expression,
+            ..
+        } => {
+            format!(
+                "not of class {class}, selector {index} is false: {}",
+                one_line(expression)
+            )
         }
-        Rule::Selector { class: None, index, expression, .. } => {
+        Rule::Selector {
+            class: None,
+            index,
+            expression,
+            ..
+        } => {
             format!("selector {index} is false: {}", one_line(expression))
         }
         Rule::InUse { .. } => "in use".to_owned(),
@@ -273,26 +383,45 @@ fn wants(claim: &ResourceClaim, request: &RequestExplanation) -> String {
     let asked = devices.and_then(|devices| devices.requests.as_ref()?.get(request.index.request));
     let exactly = asked.and_then(|asked| asked.exactly.as_ref());
     let alternative = request.index.alternative;
-    let sub = asked.zip(alternative).and_then(|(asked, at)| asked.first_available.as_ref()?.get(at));
+    let sub = asked
+        .zip(alternative)
+        .and_then(|(asked, at)| asked.first_available.as_ref()?.get(at));
     let (class, mode) = match (exactly, sub) {
         (_, Some(sub)) => (&sub.device_class_name, sub.allocation_mode.as_deref()),
-        (Some(exactly), None) => (&exactly.device_class_name, exactly.allocation_mode.as_deref()),
+        (Some(exactly), None) => (
+            &exactly.device_class_name,
+            exactly.allocation_mode.as_deref(),
+        ),
         (None, None) => return request.needed.to_string(),
     };
-    if mode == Some("All") { format!("all of {class}") } else { format!("{} of {class}", request.needed) }
+    if mode == Some("All") {
+        format!("all of {class}")
+    } else {
+        format!("{} of {class}", request.needed)
+    }
 }
 
 /// The node that lacks least, where any has something.
 fn closest(refusals: &[NodeRefusal]) -> Option<String> {
     let mut best: Option<(&str, u64, u64)> = None;
     let explained = refusals.iter().filter_map(|refusal| match &refusal.reason {
-        Refusal::DoesNotFit { explanation: Some(explanation), .. } => Some((&refusal.node, explanation)),
+        Refusal::DoesNotFit {
+            explanation: Some(explanation),
+            ..
+        } => Some((&refusal.node, explanation)),
         _ => None,
     });
     for (node, explanation) in explained {
-        let wanted = explanation.requests.iter().map(|request| request.needed.max(1)).sum();
+        let wanted = explanation
+            .requests
+            .iter()
+            .map(|request| request.needed.max(1))
+            .sum();
         let had = |request: &RequestExplanation| {
-            let most = request.shortage.as_ref().map_or(request.eligible.len() as u64, |short| u64::from(short.most));
+            let most = request
+                .shortage
+                .as_ref()
+                .map_or(request.eligible.len() as u64, |short| u64::from(short.most));
             most.min(request.needed.max(1))
         };
         let have: u64 = explanation.requests.iter().map(had).sum();

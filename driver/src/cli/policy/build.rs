@@ -40,7 +40,13 @@ impl Build {
             let began = Instant::now();
             let builder = Builder::new(folder)?.progress(Progress::Shown);
             if builder.toolchain().std == Std::FromSource {
-                anstream::eprintln!("{}", paint(FAINT, "building Rust's library from source; the first time takes about a minute"));
+                anstream::eprintln!(
+                    "{}",
+                    paint(
+                        FAINT,
+                        "building Rust's library from source; the first time takes about a minute"
+                    )
+                );
             }
             let built = builder.build_own()?;
             let mut path = built.path.clone();

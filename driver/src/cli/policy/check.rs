@@ -39,7 +39,11 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let limits = if self.most { Limits::MOST } else { Limits::default() };
+        let limits = if self.most {
+            Limits::MOST
+        } else {
+            Limits::default()
+        };
         let settings = match self.settings.as_deref() {
             Some(settings) => Some(match settings.strip_prefix('@') {
                 Some(file) => {

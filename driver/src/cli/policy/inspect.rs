@@ -36,8 +36,16 @@ impl Inspect {
         let engine = policies::engine().map_err(PolicyError::from)?;
         // Everything any policy may have: what it is comes first, what it may have is for `check`.
         let inspection = check(&engine, &bytes, None, Limits::MOST);
-        terminal::print(&report::report(&self.file.display().to_string(), &inspection, self.output))?;
+        terminal::print(&report::report(
+            &self.file.display().to_string(),
+            &inspection,
+            self.output,
+        ))?;
         terminal::print_error(&report::problems(&inspection))?;
-        Ok(if inspection.problems.is_empty() { Exit::Done } else { Exit::Unsatisfied })
+        Ok(if inspection.problems.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Unsatisfied
+        })
     }
 }

@@ -19,7 +19,11 @@ pub(super) fn report(file: &str, inspection: &Inspection, format: Format) -> Str
 
 /// The problems, one a line; nothing where there are none.
 pub(super) fn problems(inspection: &Inspection) -> String {
-    inspection.problems.iter().map(|problem| format!("{} {problem}\n", paint(BAD, "error:"))).collect()
+    inspection
+        .problems
+        .iter()
+        .map(|problem| format!("{} {problem}\n", paint(BAD, "error:")))
+        .collect()
 }
 
 fn table(file: &str, inspection: &Inspection) -> String {
@@ -28,13 +32,20 @@ fn table(file: &str, inspection: &Inspection) -> String {
         let value = printable(&value);
         let mut lines = value.lines();
         let first = lines.next().unwrap_or_default();
-        text.push_str(&format!("{}{}{first}\n", paint(STRONG, name), " ".repeat(12_usize.saturating_sub(name.len()))));
+        text.push_str(&format!(
+            "{}{}{first}\n",
+            paint(STRONG, name),
+            " ".repeat(12_usize.saturating_sub(name.len()))
+        ));
         lines.for_each(|more| text.push_str(&format!("{}{more}\n", " ".repeat(12))));
     };
     line("FILE", file.to_owned());
     line("DIGEST", inspection.digest.to_string());
     if let Some(description) = &inspection.description {
-        line("POLICY", format!("{} {}", description.name, description.version));
+        line(
+            "POLICY",
+            format!("{} {}", description.name, description.version),
+        );
         line("SUMMARY", description.summary.clone());
     }
     line("SIZE", size(inspection.bytes));
@@ -44,10 +55,16 @@ fn table(file: &str, inspection: &Inspection) -> String {
         Some(description) => {
             line("HOOKS", hooks(&description.hooks));
             for (at, (what, value)) in interests(&description.interests).into_iter().enumerate() {
-                line(if at == 0 { "INTERESTS" } else { "" }, format!("{what}: {value}"));
+                line(
+                    if at == 0 { "INTERESTS" } else { "" },
+                    format!("{what}: {value}"),
+                );
             }
             let schema = description.settings_schema.as_deref();
-            line("SETTINGS", schema.map_or_else(|| "takes none".to_owned(), pretty));
+            line(
+                "SETTINGS",
+                schema.map_or_else(|| "takes none".to_owned(), pretty),
+            );
         }
         None => line("EXPORTS", hooks(&inspection.exported)),
     }
@@ -77,7 +94,9 @@ fn human(bytes: u64) -> String {
 fn memory(inspection: &Inspection) -> String {
     let parts = &inspection.parts;
     let begins = human(parts.initial_memory_bytes);
-    let after = inspection.memory_bytes.map(|bytes| format!(", {} after describe", human(bytes)));
+    let after = inspection
+        .memory_bytes
+        .map(|bytes| format!(", {} after describe", human(bytes)));
     format!(
         "{begins} to begin with{}; {} core instances, {} memories, {} tables",
         after.unwrap_or_default(),
@@ -88,13 +107,25 @@ fn memory(inspection: &Inspection) -> String {
 }
 
 fn imports(inspection: &Inspection) -> String {
-    let names: Vec<&str> = inspection.imports.iter().map(|import| import.name.as_str()).collect();
-    if names.is_empty() { "none: it can touch nothing".to_owned() } else { names.join("\n") }
+    let names: Vec<&str> = inspection
+        .imports
+        .iter()
+        .map(|import| import.name.as_str())
+        .collect();
+    if names.is_empty() {
+        "none: it can touch nothing".to_owned()
+    } else {
+        names.join("\n")
+    }
 }
 
 fn hooks(hooks: &[Hook]) -> String {
     let names: Vec<&str> = hooks.iter().map(|hook| hook.name()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn context(interests: &Interests) -> Vec<&'static str> {
@@ -118,9 +149,15 @@ fn interests(interests: &Interests) -> Vec<(&'static str, String)> {
         ("node labels", interests.node_labels.join(", ")),
         ("context", context(interests).join(", ")),
     ];
-    let mut told: Vec<_> = lists.into_iter().filter(|(_, names)| !names.is_empty()).collect();
+    let mut told: Vec<_> = lists
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .collect();
     if told.is_empty() {
-        told.push(("devices", "how many there are, and nothing about them".to_owned()));
+        told.push((
+            "devices",
+            "how many there are, and nothing about them".to_owned(),
+        ));
     }
     told
 }
@@ -167,7 +204,9 @@ fn value(file: &str, inspection: &Inspection) -> Value {
             }),
         );
         let schema = description.settings_schema.as_deref();
-        let schema = schema.and_then(|schema| serde_json::from_str(schema).ok()).unwrap_or(Value::Null);
+        let schema = schema
+            .and_then(|schema| serde_json::from_str(schema).ok())
+            .unwrap_or(Value::Null);
         map.insert("settingsSchema".to_owned(), schema);
     }
     value
