@@ -1,4 +1,4 @@
-//! Policies meet claims: what is proposed, what is made of it, and that no rule is ever bent.
+//! Policies meet claims: what is proposed, and what is made of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,15 +14,15 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
 use serde_json::{Value, json};
 use supercargo_guest_build::Builder;
-use supercargo_host::allocator::{
-    AllocateError, AllocatedState, Allocator, Budget, Features, Guidance,
-};
+use supercargo_host::allocator::{AllocatedState, Allocator, Budget, Features};
 use supercargo_host::configuration::Configuration;
 use supercargo_host::placement::{Answer, Decision, Outcome, Placement, Verdict};
 use supercargo_host::policy::{Engine, EngineOptions, Limits, Registry};
-use supercargo_tests::world::World;
 
-const BUDGET: Budget = Budget { steps: 200_000, deadline: None };
+const BUDGET: Budget = Budget {
+    steps: 200_000,
+    deadline: None,
+};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(EngineOptions::default()).unwrap());
 
@@ -44,8 +44,11 @@ fn slices() -> Vec<ResourceSlice> {
         json!({"metadata": {"name": driver}, "spec": {"driver": driver, "nodeName": "node-1",
             "pool": {"name": "node-1", "generation": 1, "resourceSliceCount": 1}, "devices": devices}})
     };
-    serde_json::from_value(json!([slice("gpu.example.com", "gpu"), slice("nic.example.com", "nic")]))
-        .unwrap()
+    serde_json::from_value(json!([
+        slice("gpu.example.com", "gpu"),
+        slice("nic.example.com", "nic")
+    ]))
+    .unwrap()
 }
 
 fn classes() -> Vec<DeviceClass> {
@@ -66,15 +69,20 @@ fn claim(classes: &[&str], constraints: Value) -> ResourceClaim {
         .iter()
         .map(|class| json!({"name": class, "exactly": {"deviceClassName": class}}))
         .collect();
-    serde_json::from_value(json!({"metadata": {"name": "claim", "namespace": "default"},
-        "spec": {"devices": {"requests": requests, "constraints": constraints}}}))
+    serde_json::from_value(
+        json!({"metadata": {"name": "claim", "namespace": "default"},
+        "spec": {"devices": {"requests": requests, "constraints": constraints}}}),
+    )
     .unwrap()
 }
 
 /// A policy entry that serves the class of its name by a script, and what else it says.
 fn serving(class: &str, script: &Value, more: Value) -> (Value, Value) {
     let mut entry = json!({"name": class, "wasm": "scripted.wasm", "settings": script});
-    entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    entry
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     (entry, json!({"policy": class, "deviceClasses": [class]}))
 }
 
@@ -84,13 +92,19 @@ fn placement(allocator: Allocator, entries: Vec<(Value, Value)>) -> Placement {
     for policy in &policies {
         let name = policy["name"].as_str().unwrap();
         let settings = policy["settings"].to_string();
-        registry.load(name, &SCRIPTED, &settings, Limits::default()).unwrap();
+        registry
+            .load(name, &SCRIPTED, &settings, Limits::default())
+            .unwrap();
     }
     let configuration = Configuration::from_value(json!({
         "apiVersion": "supercargo.dev/v1alpha1", "kind": "Configuration",
         "policies": policies, "rules": rules,
     }));
-    Placement::new(Arc::new(allocator), &configuration.unwrap(), Arc::new(registry))
+    Placement::new(
+        Arc::new(allocator),
+        &configuration.unwrap(),
+        Arc::new(registry),
+    )
 }
 
 fn place(claim: &ResourceClaim, entries: Vec<(Value, Value)>) -> Decision {
@@ -100,7 +114,13 @@ fn place(claim: &ResourceClaim, entries: Vec<(Value, Value)>) -> Decision {
 
 fn devices(decision: &Decision) -> Vec<String> {
     let allocation = decision.allocation.as_ref().expect("the claim is placed");
-    let results = allocation.results[0].devices.as_ref().unwrap().results.as_ref().unwrap();
+    let results = allocation.results[0]
+        .devices
+        .as_ref()
+        .unwrap()
+        .results
+        .as_ref()
+        .unwrap();
     results.iter().map(|result| result.device.clone()).collect()
 }
 
@@ -122,7 +142,10 @@ fn same_numa() -> Value {
 #[test]
 fn the_first_proposal_that_holds_is_the_allocation() {
     let script = json!({"propose": [exact(&[2]), exact(&[1])]});
-    let decision = place(&claim(&["gpu"], json!([])), vec![serving("gpu", &script, json!({}))]);
+    let decision = place(
+        &claim(&["gpu"], json!([])),
+        vec![serving("gpu", &script, json!({}))],
+    );
     assert_eq!(devices(&decision), ["gpu-2"]);
     assert_eq!(verdicts(&decision, 0), [Verdict::Used, Verdict::NotTried]);
     assert_eq!(decision.score, Some(50.0));
@@ -131,7 +154,10 @@ fn the_first_proposal_that_holds_is_the_allocation() {
 #[test]
 fn a_preference_is_completed_by_the_allocator() {
     let script = json!({"propose": [{"exact": false, "devices": [[3]]}]});
-    let decision = place(&claim(&["gpu"], json!([])), vec![serving("gpu", &script, json!({}))]);
+    let decision = place(
+        &claim(&["gpu"], json!([])),
+        vec![serving("gpu", &script, json!({}))],
+    );
     assert_eq!(devices(&decision), ["gpu-3"]);
 }
 
@@ -157,7 +183,10 @@ fn a_proposal_against_a_constraint_beyond_the_policy_gives_way_to_the_next() {
     let nic = json!({"propose": [exact(&[0]), exact(&[2])]});
     let decision = place(
         &claim(&["gpu", "nic"], same_numa()),
-        vec![serving("gpu", &gpu, json!({})), serving("nic", &nic, json!({}))],
+        vec![
+            serving("gpu", &gpu, json!({})),
+            serving("nic", &nic, json!({})),
+        ],
     );
     assert_eq!(devices(&decision), ["gpu-3", "nic-2"]);
     assert_eq!(verdicts(&decision, 1), [Verdict::Infeasible, Verdict::Used]);
@@ -175,7 +204,10 @@ fn an_earlier_policy_gives_way_when_a_later_one_must_not_be_ignored() {
         ],
     );
     assert_eq!(devices(&decision), ["gpu-3", "nic-2"]);
-    assert_eq!(verdicts(&decision, 0), [Verdict::BlocksLaterPolicy, Verdict::Used]);
+    assert_eq!(
+        verdicts(&decision, 0),
+        [Verdict::BlocksLaterPolicy, Verdict::Used]
+    );
 }
 
 #[test]
@@ -189,17 +221,26 @@ fn without_a_usable_proposal_the_administrator_decides() {
     let strict = place(&claim, vec![strict]);
     assert!(strict.allocation.is_none() && strict.failure.is_none());
     assert_eq!(strict.consultations[0].outcome, Outcome::Unschedulable);
-    assert!(matches!(&strict.consultations[0].answer, Answer::Refused(why) if why == "no pair is free"));
+    assert!(
+        matches!(&strict.consultations[0].answer, Answer::Refused(why) if why == "no pair is free")
+    );
 }
 
 #[test]
 fn a_crash_is_no_veto_unless_the_administrator_says_so() {
     let claim = claim(&["gpu"], json!([]));
     let strict_answers = json!({"onNoProposal": "unschedulable"});
-    let lenient = place(&claim, vec![serving("gpu", &json!("crash"), strict_answers)]);
+    let lenient = place(
+        &claim,
+        vec![serving("gpu", &json!("crash"), strict_answers)],
+    );
     assert_eq!(devices(&lenient), ["gpu-0"]);
     assert!(matches!(lenient.consultations[0].answer, Answer::Failed(_)));
-    let strict = serving("gpu", &json!("crash"), json!({"onFailure": "unschedulable"}));
+    let strict = serving(
+        "gpu",
+        &json!("crash"),
+        json!({"onFailure": "unschedulable"}),
+    );
     assert!(place(&claim, vec![strict]).allocation.is_none());
 }
 
@@ -243,41 +284,4 @@ fn equal_situations_on_two_nodes_are_one_call() {
     }
     let counts = placement.registry().get("gpu").unwrap().counts().snapshot();
     assert_eq!((counts.calls, counts.cache_hits), (1, 1));
-}
-
-#[test]
-fn whatever_policies_answer_no_rule_is_broken_and_nothing_that_fits_is_lost() {
-    let (mut used, mut ignored) = (0, 0);
-    for seed in 0..400_u64 {
-        let world = World::random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), 1 + (seed % 7) as usize).unwrap();
-        let allocator = || Allocator::new(world.features, &world.slices, &world.classes);
-        let claims = world.claims();
-        let first_fit =
-            allocator().allocate(&world.state, &world.node, &claims, &Guidance::default(), BUDGET);
-        let script = |salt: u64| json!({"chance": seed * 2 + salt});
-        let policy = |name: &str, salt: u64| {
-            json!({"name": name, "wasm": "scripted.wasm", "settings": script(salt)})
-        };
-        let entries = vec![
-            (policy("a", 0), json!({"policy": "a", "drivers": ["gpu.example.com"]})),
-            (policy("b", 1), json!({"policy": "b"})),
-        ];
-        let decision = placement(allocator(), entries).place(&world.state, &world.node, &claims, BUDGET);
-        if let Some(allocation) = &decision.allocation {
-            let violations = world.violations(&allocation.results);
-            assert!(violations.is_empty(), "world {seed}: {}", violations.join("\n"));
-        }
-        if matches!(first_fit, Err(AllocateError::GaveUp { .. })) {
-            continue;
-        }
-        let fits = matches!(first_fit, Ok(Some(_)));
-        assert_eq!(decision.allocation.is_some(), fits, "world {seed}: {:?}", decision.failure);
-        for asked in &decision.consultations {
-            match asked.outcome {
-                Outcome::Proposal(_) => used += 1,
-                Outcome::FirstFit | Outcome::Unschedulable => ignored += 1,
-            }
-        }
-    }
-    assert!(used > 50 && ignored > 20, "too little was tried: {used} used, {ignored} not");
 }
