@@ -87,31 +87,29 @@ fn situation() -> Situation {
     }
 }
 
-/// How far `work` is late. Other processes can hold this one up at any moment but not every time, so
-/// what counts is the best of a few.
-fn least_delay(mut work: impl FnMut()) -> Duration {
+/// Sees that `work` ends in time, and says how often it ran. Other processes can hold this one up at
+/// any moment but not every time, so being in time once of ten is enough: a host that does not cut a
+/// guest off is late always.
+fn in_time(mut work: impl FnMut()) -> u64 {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    (0..5)
-        .map(|_| {
-            let started = Instant::now();
-            work();
-            started.elapsed().saturating_sub(DEADLINE)
-        })
-        .min()
-        .unwrap()
+    for attempt in 1..=10 {
+        let started = Instant::now();
+        work();
+        if started.elapsed() <= DEADLINE + SLACK {
+            return attempt;
+        }
+    }
+    panic!("came back more than {SLACK:?} after the deadline, ten times of ten");
 }
 
 /// Asks a guest, holds it to its deadline, and sees that the engine serves others as before.
 fn error_of(guest: &Guest) -> CallError {
     let policy = load(guest).unwrap();
     let mut error = None;
-    let late = least_delay(|| error = Some(policy.select(&situation(), None).unwrap_err()));
-    assert!(late <= SLACK, "came back {late:?} after the deadline");
+    let calls = in_time(|| error = Some(policy.select(&situation(), None).unwrap_err()));
     let error = error.unwrap();
-    assert_eq!(
-        policy.counts().snapshot().failures.get(error.kind()),
-        Some(&5)
-    );
+    let failures = policy.counts().snapshot().failures;
+    assert_eq!(failures.get(error.kind()), Some(&calls));
     assert_still_serves();
     error
 }

@@ -24,7 +24,8 @@ pub struct Limits {
     pub table_elements: u64,
     /// Core instances that the component is made of.
     pub core_instances: u32,
-    /// Bytes of an answer, as the host holds it.
+    /// Bytes of an answer, as the host holds it. Reading one is not cut off by the deadline, so this bounds
+    /// that too: about a millisecond a MiB.
     pub answer_bytes: u64,
     /// Proposals in an answer.
     pub proposals: u32,
@@ -73,7 +74,7 @@ impl Default for Limits {
             tables: 1,
             table_elements: 1_000,
             core_instances: 4,
-            answer_bytes: 1 << 20,
+            answer_bytes: 512 << 10,
             proposals: 16,
             deadline: Duration::from_millis(50),
         }

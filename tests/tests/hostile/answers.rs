@@ -16,7 +16,7 @@ fn a_huge_list_is_refused_before_it_is_read() {
         error_of(&guest),
         CallError::AnswerTooLarge {
             what: None,
-            limit: 1 << 20
+            limit: 512 << 10
         }
     );
 }
@@ -33,7 +33,7 @@ fn a_huge_text_is_refused_before_it_is_read() {
         error_of(&guest),
         CallError::AnswerTooLarge {
             what: None,
-            limit: 1 << 20
+            limit: 512 << 10
         }
     );
 }
@@ -57,7 +57,7 @@ fn lists_that_share_their_memory_do_not_multiply() {
         error_of(&guest),
         CallError::AnswerTooLarge {
             what: None,
-            limit: 1 << 20
+            limit: 512 << 10
         }
     );
 }
