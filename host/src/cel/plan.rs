@@ -15,6 +15,7 @@ use super::evaluate::Failure;
 use super::library;
 use super::library::regexes::RegexFunction;
 use super::price::Price;
+use super::types::Type;
 use super::value::{Text, Value};
 use super::{CelError, ErrorKind};
 
@@ -161,6 +162,14 @@ impl<'c> Planner<'c> {
                 return Ok(Node::Constant(Value::Type(of.runtime_name())));
             }
             Some(Some(Reference::Device)) => Base::Device,
+            // Upstream takes every name of a type's type for that of a type, and so finds no
+            // variable that holds one.
+            _ if matches!(self.checked.type_of(id), Type::Type(_)) => {
+                return Err(Failure::new(
+                    ErrorKind::Other,
+                    format!("reference to undefined type: {name}"),
+                ));
+            }
             _ => {
                 let slot = self
                     .scopes
