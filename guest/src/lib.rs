@@ -103,3 +103,7 @@ pub mod prelude {
         Settings, Situation, Unprepare, Validate,
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

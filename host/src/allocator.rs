@@ -13,7 +13,7 @@
 //! claims, [`Allocator::prepare`] the state, [`Prepared::plan`] the claims, and ask the [`Plan`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Node;
@@ -40,6 +40,7 @@ mod lookup;
 mod nodes;
 mod outcome;
 mod plan;
+mod prepared;
 mod search;
 mod share_ids;
 mod taints;
@@ -47,7 +48,8 @@ mod usage;
 mod view;
 
 pub use capacity::Refusal;
-pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule};
+pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule, Shortage};
+pub use prepared::{Plan, Prepared};
 pub use lookup::{CounterLeft, DeviceView};
 pub use share_ids::ShareIds;
 pub use view::PoolState;
@@ -264,16 +266,7 @@ impl Allocator {
     /// Readies a state for many calls.
     #[must_use]
     pub fn prepare<'a>(&'a self, state: &'a AllocatedState) -> Prepared<'a> {
-        Prepared {
-            allocator: self,
-            state,
-            pools: self
-                .inventory
-                .pools
-                .iter()
-                .map(|_| OnceLock::new())
-                .collect(),
-        }
+        Prepared::new(self, state, self.inventory.pools.len())
     }
 
     /// First fit, guided: `Ok(None)` means "does not fit on this node".
@@ -409,82 +402,6 @@ impl Budget {
         steps: u64::MAX,
         deadline: None,
     };
-}
-
-/// A state made ready: each pool's part is translated once, when a node first needs it.
-#[derive(Debug)]
-pub struct Prepared<'a> {
-    allocator: &'a Allocator,
-    state: &'a AllocatedState,
-    pools: Vec<OnceLock<PoolUse<'a>>>,
-}
-
-impl<'a> Prepared<'a> {
-    /// Readies claims for many nodes.
-    #[must_use]
-    pub fn plan<'b>(&'b self, claims: &[&'b ResourceClaim]) -> Plan<'a, 'b> {
-        Plan {
-            prepared: self,
-            claims: Claims::new(self.allocator, claims),
-        }
-    }
-
-    fn pool(&self, pool: u32) -> Option<&PoolUse<'a>> {
-        let slot = self.pools.get(pool as usize)?;
-        Some(slot.get_or_init(|| PoolUse::new(&self.allocator.inventory, self.state, pool)))
-    }
-}
-
-/// A pod's claims made ready against a prepared state: ask it node by node, from many threads.
-#[derive(Debug)]
-pub struct Plan<'a, 'b> {
-    prepared: &'b Prepared<'a>,
-    claims: Claims<'b>,
-}
-
-impl Plan<'_, '_> {
-    /// As [`Allocator::allocate`].
-    ///
-    /// # Errors
-    /// As [`Allocator::allocate`].
-    pub fn allocate(
-        &self,
-        node: &Node,
-        guidance: &Guidance,
-        budget: Budget,
-    ) -> Result<Option<Allocation>, AllocateError> {
-        self.ask(node, budget, |search| {
-            if search.run(guidance)? {
-                search.outcome().map(Some)
-            } else {
-                Ok(None)
-            }
-        })
-    }
-
-    /// As [`Allocator::candidates`].
-    ///
-    /// # Errors
-    /// As [`Allocator::candidates`].
-    pub fn candidates(
-        &self,
-        node: &Node,
-        request: RequestIndex,
-    ) -> Result<Vec<DeviceIndex>, AllocateError> {
-        self.ask(node, Budget::UNLIMITED, |search| search.candidates(request))
-    }
-
-    fn ask<T>(
-        &self,
-        node: &Node,
-        budget: Budget,
-        ask: impl FnOnce(&mut Search<'_>) -> Result<T, AllocateError>,
-    ) -> Result<T, AllocateError> {
-        let Prepared {
-            allocator, state, ..
-        } = self.prepared;
-        allocator.search(state, Some(self.prepared), &self.claims, node, budget, ask)
-    }
 }
 
 #[cfg(test)]

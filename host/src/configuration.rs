@@ -3,6 +3,8 @@
 //! One strict YAML file. A typo must not turn a policy off silently, so an unknown field is an
 //! error with its path, and so is a rule that names a policy that is not there.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -95,6 +97,17 @@ pub struct ConfigurationError {
 }
 
 impl Configuration {
+    /// The limits of the policy at `position`: the defaults, and in their place what is written.
+    ///
+    /// # Errors
+    /// A limit that is unknown, unreadable, or higher than any may be.
+    pub fn limits(&self, position: usize) -> Result<crate::policy::Limits, ConfigurationError> {
+        match self.policies.get(position) {
+            Some(policy) => limits::limits(&policy.limits, &format!("policies[{position}].limits")),
+            None => Ok(crate::policy::Limits::default()),
+        }
+    }
+
     /// Reads a configuration from the tree of its YAML document.
     ///
     /// # Errors

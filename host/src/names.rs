@@ -42,8 +42,14 @@ pub fn dns_subdomain(name: &str) -> Checked {
     )
 }
 
-/// A driver name: a DNS subdomain of at most 63 characters.
+/// A driver name: a DNS subdomain of at most 63 characters. Kubernetes lets upper case pass here,
+/// and only here.
 pub fn driver(name: &str) -> Checked {
+    domain(&name.to_ascii_lowercase())
+}
+
+/// The domain of a qualified name: a DNS subdomain of at most 63 characters.
+fn domain(name: &str) -> Checked {
     at_most(name, DRIVER_MAX)?;
     dns_subdomain(name)
 }
@@ -78,15 +84,15 @@ pub fn c_identifier(name: &str) -> Checked {
 
 /// The name of an attribute or capacity: `[domain/]identifier`.
 pub fn qualified_device_name(name: &str) -> Checked {
-    let (domain, identifier) = match name.split_once('/') {
+    let (prefix, identifier) = match name.split_once('/') {
         None => (None, name),
-        Some((domain, identifier)) => (Some(domain), identifier),
+        Some((prefix, identifier)) => (Some(prefix), identifier),
     };
     if identifier.contains('/') {
         return Err("must have at most one '/', between domain and identifier".to_owned());
     }
-    if let Some(domain) = domain {
-        driver(domain).map_err(|rule| format!("the domain '{domain}' {rule}"))?;
+    if let Some(prefix) = prefix {
+        domain(prefix).map_err(|rule| format!("the domain '{prefix}' {rule}"))?;
     }
     at_most(identifier, IDENTIFIER_MAX)
         .and_then(|()| c_identifier(identifier))

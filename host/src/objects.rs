@@ -22,6 +22,7 @@ mod identity;
 mod json;
 mod kinds;
 mod path;
+mod plain;
 mod problem;
 mod references;
 mod scalar;
@@ -43,6 +44,7 @@ use k8s_openapi::api::resource::v1::{
 pub use cluster::Cluster;
 pub use cross_check::{ADMIN_LABEL, cross_check};
 pub use documents::FILE_BYTES_MAX;
+pub use plain::{Plain, plain};
 pub use problem::{Problem, Severity};
 
 use path::Path;
@@ -83,6 +85,14 @@ pub enum Object {
 }
 
 impl Object {
+    /// `namespace/name`, or the name alone of what has no namespace or was not read.
+    pub fn full_name(&self) -> Option<String> {
+        match (self, cluster::metadata(self)) {
+            (Self::Ignored { name, .. }, _) => name.clone(),
+            (_, metadata) => metadata.map(cluster::full_name),
+        }
+    }
+
     /// The object's kind.
     pub fn kind(&self) -> &str {
         match self {

@@ -83,6 +83,12 @@ impl Placement {
         &self.allocator
     }
 
+    /// What serves the policies.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// Whether any policy may be asked, so that nodes are worth comparing.
     #[must_use]
     pub fn ranks_nodes(&self) -> bool {

@@ -267,13 +267,12 @@ impl Builder {
     }
 
     /// No path of this machine may reach the component, or its digest would tell machines apart.
+    /// Cargo names the files of the workspace relative to its root already. The flags are the same
+    /// for every workspace, so that workspaces which share a target folder share what is built.
     fn flags(&self) -> OsString {
         let mut flags = OsString::new();
-        let remaps = [
-            (Some(self.workspace.workspace_root.clone()), "/policy"),
-            (cargo_home(), "/cargo"),
-            (Some(self.toolchain.library_source.clone()), "/rust"),
-        ];
+        let remaps =
+            [(cargo_home(), "/cargo"), (Some(self.toolchain.library_source.clone()), "/rust")];
         for (from, to) in remaps {
             let Some(from) = from else { continue };
             if !flags.is_empty() {

@@ -5,14 +5,12 @@
 //! each rule on its own, in the order in which a person thinks of them: is it here, is it what I
 //! asked for, may I use it, is it free.
 
-use std::fmt;
-
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 
 use super::amounts::{Nanos, show};
 use super::attributes::Value;
-use super::capacity::{Consumption, Refusal};
+use super::capacity::Consumption;
 use super::plan::{Claims, Count};
 use super::search::Search;
 use super::view::{Flags, PoolState, ViewPool};
@@ -21,134 +19,10 @@ use super::{
 };
 
 mod mentions;
+mod rule;
 mod text;
 
-/// What each request found on one node.
-#[derive(Debug, Clone)]
-pub struct Explanation {
-    /// One for each request, and for each alternative of a `firstAvailable` request.
-    pub requests: Vec<RequestExplanation>,
-}
-
-/// What one request, or one alternative, found.
-#[derive(Debug, Clone)]
-pub struct RequestExplanation {
-    /// Which it is.
-    pub index: RequestIndex,
-    /// `request` or `request/alternative`.
-    pub name: String,
-    /// Devices it needs: its count, or for `All` as many as match.
-    pub needed: u64,
-    /// Devices that no rule refuses, each taken alone.
-    pub eligible: Vec<DeviceIndex>,
-    /// All other devices, by number.
-    pub refused: Vec<RefusedDevice>,
-    /// Of the eligible devices, a constraint that too few satisfy together.
-    pub shortage: Option<Shortage>,
-    /// What is wrong with the request itself; then no device was looked at.
-    pub error: Option<String>,
-}
-
-/// A device and why the request cannot have it.
-#[derive(Debug, Clone)]
-pub struct RefusedDevice {
-    /// The device.
-    pub device: DeviceIndex,
-    /// The first rule that refuses it.
-    pub rule: Rule,
-}
-
-/// A `matchAttribute` constraint that no group of eligible devices satisfies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
-    /// The attribute.
-    pub attribute: String,
-    /// How many eligible devices share a value, at most.
-    pub most: u32,
-}
-
-/// A rule that refuses a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
-    /// It is published for other nodes.
-    OtherNode,
-    /// Its slice is of an old generation of the pool, or not understood with the gates that are on.
-    Outdated,
-    /// Its pool lacks slices.
-    IncompletePool {
-        /// `driver/pool`.
-        pool: String,
-        /// Slices there.
-        have: usize,
-        /// Slices that there should be.
-        want: i64,
-    },
-    /// The slices of its pool contradict each other.
-    InvalidPool {
-        /// `driver/pool`.
-        pool: String,
-        /// How.
-        reason: String,
-    },
-    /// A selector is false.
-    Selector {
-        /// The class whose selector it is; `None` for the request's own.
-        class: Option<String>,
-        /// Which selector, from 0.
-        index: usize,
-        /// Its text.
-        expression: String,
-        /// What the text mentions of the device, with the values it has.
-        values: Vec<(String, String)>,
-    },
-    /// A selector cannot be evaluated.
-    SelectorError(String),
-    /// A gate that it needs is off.
-    Gate(&'static str),
-    /// A taint that the request does not tolerate.
-    Taint {
-        /// The taint's key.
-        key: String,
-        /// The taint's value, which may be empty.
-        value: String,
-        /// `NoSchedule` or `NoExecute`.
-        effect: String,
-    },
-    /// It is allocated.
-    InUse {
-        /// To whom, where that is known.
-        holder: Option<String>,
-    },
-    /// It does not have the capacity, whatever is in use.
-    NoCapacity(Refusal),
-    /// Too little of a capacity is left.
-    Capacity {
-        /// The capacity's name.
-        name: String,
-        /// What the request would consume.
-        asked: String,
-        /// What is left.
-        left: String,
-    },
-    /// Too little of a shared counter is left.
-    Counter {
-        /// The counter set.
-        set: String,
-        /// The counter.
-        counter: String,
-        /// What the device draws.
-        needed: String,
-        /// What is left.
-        left: String,
-    },
-    /// A device that is in use but no longer published draws from the pool's counters.
-    UnknownCounters,
-    /// It lacks an attribute that a constraint compares.
-    Constraint {
-        /// The attribute.
-        attribute: String,
-    },
-}
+pub use rule::{Explanation, RefusedDevice, RequestExplanation, Rule, Shortage};
 
 impl Allocator {
     /// Explains, for each request and alternative, what rules out which devices on a node.
@@ -463,17 +337,5 @@ impl Search<'_> {
                 },
             })
         })
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(name) => write!(f, "has no capacity {name}"),
-            Self::Policy(name) => {
-                write!(f, "its request policy does not allow the amount of {name}")
-            }
-            Self::Unreadable(name) => write!(f, "its capacity {name} is not a quantity"),
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! The same slices give the same view, so views are kept: one for each node that has slices of its
 //! own, and one for each way in which slices for several nodes can turn out to reach a node.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,7 +13,14 @@ use super::Features;
 use super::amounts::{Nanos, nanos, read};
 use super::inventory::Inventory;
 use super::nodes::{NodeFacts, Reach};
-use super::taints;
+
+use flags::flags;
+use gather::Gathered;
+
+mod flags;
+mod gather;
+
+pub(super) use flags::Flags;
 
 /// Views of nodes without slices of their own that are kept.
 const MOST_SHARED: usize = 256;
@@ -58,8 +65,6 @@ pub(super) struct ViewPool {
     pub(super) pool: u32,
     pub(super) state: PoolState,
     pub(super) positions: Range<u32>,
-    /// Devices of the same generation that do not target the node, with what they draw.
-    pub(super) beyond: Vec<(u32, Vec<Draw>)>,
     /// Its counters, of all counters of the view.
     pub(super) counters: Range<u32>,
     /// The slices that make it up.
@@ -97,39 +102,6 @@ pub(super) struct Counter {
 pub(super) struct Draw {
     pub(super) counter: u32,
     pub(super) amount: Nanos,
-}
-
-/// What about a device needs a closer look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Flags(u8);
-
-impl Flags {
-    /// It has binding conditions, and the gate is off.
-    pub(super) const BINDING: Self = Self(1);
-    /// Its own node selection excludes the node.
-    pub(super) const ELSEWHERE: Self = Self(2);
-    /// Its own node selection is malformed.
-    pub(super) const MALFORMED: Self = Self(4);
-    /// It needs a gate that is off: counters, or skipped node operations.
-    pub(super) const GATED: Self = Self(8);
-    /// It has a taint that blocks unless tolerated.
-    pub(super) const TAINTED: Self = Self(16);
-    /// It has capacity with a policy, or with values that need a look.
-    pub(super) const CAPACITY: Self = Self(32);
-    /// It may be allocated several times.
-    pub(super) const SHAREABLE: Self = Self(64);
-    /// It draws from counters.
-    pub(super) const DRAWS: Self = Self(128);
-
-    #[inline]
-    pub(super) const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    #[inline]
-    pub(super) const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 impl Views {
@@ -304,177 +276,6 @@ impl Views {
     }
 }
 
-/// A pool's slices, sorted out.
-struct Gathered {
-    pool: u32,
-    state: PoolState,
-    /// With devices for the node, by name.
-    targeting: Vec<u32>,
-    /// With devices for other nodes.
-    beyond: Vec<u32>,
-    counters: Vec<Counter>,
-    binding: bool,
-}
-
-impl Gathered {
-    /// `None` if a newer generation is being published, which the node does not see.
-    fn new(
-        inventory: &Inventory,
-        features: Features,
-        pool: u32,
-        mut relevant: Vec<u32>,
-    ) -> Option<Self> {
-        let generation = |index: u32| inventory.slice(index).object.spec.pool.generation;
-        let newest = relevant.iter().map(|index| generation(*index)).max()?;
-        relevant.retain(|index| generation(*index) == newest);
-        let want = inventory
-            .slice(*relevant.first()?)
-            .object
-            .spec
-            .pool
-            .resource_slice_count;
-        let mut all = Vec::new();
-        let mut gathered = Self {
-            pool,
-            state: PoolState::Usable,
-            targeting: Vec::new(),
-            beyond: Vec::new(),
-            counters: Vec::new(),
-            binding: false,
-        };
-        relevant.sort_unstable();
-        if relevant.len() as i64 != want {
-            let slices = inventory.pool(pool).slices.clone();
-            if slices.clone().any(|index| generation(index) > newest) {
-                return None;
-            }
-            all = slices
-                .filter(|index| generation(*index) == newest && !inventory.slice(*index).uncounted)
-                .collect();
-            if all.len() as i64 != want {
-                gathered.state = PoolState::Incomplete {
-                    have: all.len(),
-                    want,
-                };
-                return Some(gathered);
-            }
-        }
-        let has_counters = |index: u32| {
-            let sets = &inventory.slice(index).object.spec.shared_counters;
-            features.partitionable_devices && sets.as_ref().is_some_and(|sets| !sets.is_empty())
-        };
-        let (counter_slices, targeting): (Vec<u32>, Vec<u32>) = relevant
-            .iter()
-            .copied()
-            .partition(|index| has_counters(*index));
-        all.retain(|index| relevant.binary_search(index).is_err());
-        let (more_counters, beyond): (Vec<u32>, Vec<u32>) =
-            all.into_iter().partition(|index| has_counters(*index));
-        gathered.targeting = targeting;
-        gathered.beyond = beyond;
-        let check =
-            gathered
-                .check_names(inventory)
-                .and_then(|()| match features.partitionable_devices {
-                    true => gathered
-                        .read_counters(inventory, counter_slices.into_iter().chain(more_counters)),
-                    false => Ok(()),
-                });
-        if let Err(reason) = check {
-            gathered.state = PoolState::Invalid(reason);
-            gathered.targeting.clear();
-            gathered.beyond.clear();
-            gathered.counters.clear();
-            return Some(gathered);
-        }
-        gathered.binding = gathered
-            .devices(inventory, &gathered.targeting)
-            .any(|device| inventory.device(device).binding_conditions.is_some());
-        Some(gathered)
-    }
-
-    fn devices<'a>(
-        &self,
-        inventory: &'a Inventory,
-        slices: &'a [u32],
-    ) -> impl Iterator<Item = u32> + 'a {
-        slices
-            .iter()
-            .flat_map(|index| inventory.slice(*index).devices.clone())
-    }
-
-    fn check_names(&self, inventory: &Inventory) -> Result<(), String> {
-        let mut names = HashSet::new();
-        for device in self.devices(inventory, &self.targeting) {
-            let name = &inventory.device(device).name;
-            if !names.insert(name) {
-                return Err(format!("duplicate device name {name}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn read_counters(
-        &mut self,
-        inventory: &Inventory,
-        slices: impl Iterator<Item = u32>,
-    ) -> Result<(), String> {
-        let mut sets = HashMap::new();
-        for index in slices {
-            for set in inventory
-                .slice(index)
-                .object
-                .spec
-                .shared_counters
-                .iter()
-                .flatten()
-            {
-                let set_number = sets.len() as u32;
-                if sets.insert(set.name.as_str(), &set.counters).is_some() {
-                    return Err(format!("duplicate counter set name {}", set.name));
-                }
-                for (name, counter) in &set.counters {
-                    let total = read(&counter.value).ok_or_else(|| {
-                        format!(
-                            "counter {name} in counter set {} is not a quantity: {:?}",
-                            set.name, counter.value.0
-                        )
-                    })?;
-                    self.counters.push(Counter {
-                        set: set.name.clone(),
-                        name: name.clone(),
-                        total: nanos(&total),
-                        set_number,
-                    });
-                }
-            }
-        }
-        for device in self
-            .devices(inventory, &self.targeting)
-            .chain(self.devices(inventory, &self.beyond))
-        {
-            for consumption in inventory.device(device).consumes_counters.iter().flatten() {
-                let name = &consumption.counter_set;
-                let set = sets
-                    .get(name.as_str())
-                    .ok_or_else(|| format!("counter set {name} not found"))?;
-                for (counter, used) in &consumption.counters {
-                    if !set.contains_key(counter) {
-                        return Err(format!("counter {counter} not found in counter set {name}"));
-                    }
-                    if read(&used.value).is_none() {
-                        return Err(format!(
-                            "counter {counter} in counter set {name} is not a quantity: {:?}",
-                            used.value.0
-                        ));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 impl View {
     fn add(
         &mut self,
@@ -517,16 +318,6 @@ impl View {
             self.draws.extend(draws(object, &by_name));
             self.draws_of.push(from..self.draws.len() as u32);
         }
-        let beyond = gathered
-            .devices(inventory, &gathered.beyond)
-            .map(|device| {
-                (
-                    device,
-                    draws(inventory.device(device), &by_name).collect::<Vec<_>>(),
-                )
-            })
-            .filter(|(_, draws)| !draws.is_empty())
-            .collect();
         drop(by_name);
         let mut slices = gathered.targeting;
         slices.extend(&gathered.beyond);
@@ -539,7 +330,6 @@ impl View {
             pool: gathered.pool,
             state: gathered.state,
             positions: first..self.devices.len() as u32,
-            beyond,
             counters: first_counter..self.counters.len() as u32,
             slices,
         });
@@ -592,41 +382,4 @@ fn draws<'a>(
                     })
                 })
         })
-}
-
-fn flags(features: Features, device: &Device) -> Flags {
-    let mut flags = Flags(0);
-    let mut set = |flag: Flags, on: bool| {
-        if on {
-            flags = flags.or(flag);
-        }
-    };
-    let conditions = device.binding_conditions.as_ref();
-    set(
-        Flags::BINDING,
-        !features.device_binding && conditions.is_some_and(|conditions| !conditions.is_empty()),
-    );
-    let counters = device
-        .consumes_counters
-        .as_ref()
-        .is_some_and(|all| !all.is_empty());
-    set(Flags::GATED, counters && !features.partitionable_devices);
-    set(Flags::DRAWS, counters && features.partitionable_devices);
-    set(
-        Flags::TAINTED,
-        features.device_taints && device.taints.iter().flatten().any(taints::blocks),
-    );
-    set(
-        Flags::SHAREABLE,
-        features.consumable_capacity && device.allow_multiple_allocations == Some(true),
-    );
-    set(
-        Flags::CAPACITY,
-        features.consumable_capacity
-            && device.capacity.iter().flatten().any(|(_, capacity)| {
-                capacity.request_policy.is_some()
-                    || read(&capacity.value).is_none_or(|value| value.sign() < 0)
-            }),
-    );
-    flags
 }

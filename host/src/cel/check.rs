@@ -82,6 +82,7 @@ pub(crate) fn check(ast: Ast, declarations: Declarations) -> Result<Checked, Vec
             *ty = checker.unifier.settle(ty);
         }
     }
+    checker.prefer_types();
     if checker.unifier.exhausted() {
         return Err(vec![Problem::of_the_whole(
             ErrorKind::Type,
@@ -135,6 +136,20 @@ impl Checker {
         let ty = self.unifier.sized(ty);
         if let Some(slot) = self.types.get_mut(id.index()) {
             *slot = ty;
+        }
+    }
+
+    /// Where a variable is named like a type and its value is a type, upstream takes the name.
+    fn prefer_types(&mut self) {
+        for (id, node) in self.ast.iter() {
+            if let (Kind::Ident(name), Some(Type::Type(_)), Some(slot)) = (
+                &node.kind,
+                self.types.get(id.index()),
+                self.references.get_mut(id.index()),
+            ) && let Some(named) = self.declarations.type_named(name)
+            {
+                *slot = Some(Reference::Type(named));
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! From text to a checked expression, with room on the stack for whatever the parser accepts.
 
 use super::ast::Kind;
-use super::check::{Checked, Reference, check};
+use super::check::{Checked, check};
 use super::declarations::Declarations;
 use super::estimate::max_cost;
 use super::parse::parse;
@@ -35,17 +35,18 @@ pub(crate) fn compile(
             cost: 0,
         });
     }
-    refuse_undefined_types(&checked)?;
+    refuse_undefined_types(&checked, declarations)?;
     let max_cost = max_cost(&checked);
     Ok(Compiled { checked, max_cost })
 }
 
-/// A few type names pass the checker, yet stand for nothing that could be computed with.
-fn refuse_undefined_types(checked: &Checked) -> Result<(), CelError> {
+/// A few names of types pass the checker, yet stand for nothing that could be computed with.
+/// Upstream looks up every name by then whose value is a type, even a variable's.
+fn refuse_undefined_types(checked: &Checked, declarations: Declarations) -> Result<(), CelError> {
     let undefined = checked.ast.iter().find_map(|(id, node)| match &node.kind {
         Kind::Ident(name)
-            if matches!(checked.reference(id), Some(Reference::Type(_)))
-                && !Declarations::is_value(name) =>
+            if matches!(checked.type_of(id), Type::Type(_))
+                && !declarations.is_type_value(name) =>
         {
             Some(name)
         }

@@ -186,7 +186,7 @@ impl Declarations {
             "string" => Type::String,
             "type" => Type::Type(None),
             "uint" => Type::Uint,
-            // Known to the checker, but nothing at run time: see `is_value`.
+            // Known to the checker, but nothing at run time: see `is_type_value`.
             "duration" => Type::Duration,
             "kubernetes.DRADevice" => Type::Object(Object::Device),
             "timestamp" => Type::Timestamp,
@@ -194,9 +194,10 @@ impl Declarations {
         })
     }
 
-    /// Whether the type of that name can be used as a value.
-    pub(crate) fn is_value(type_name: &str) -> bool {
-        !matches!(type_name, "duration" | "kubernetes.DRADevice" | "timestamp")
+    /// Whether the name is a type's that can be used as a value.
+    pub(crate) fn is_type_value(self, name: &str) -> bool {
+        let checker_only = matches!(name, "duration" | "kubernetes.DRADevice" | "timestamp");
+        !checker_only && self.type_named(name).is_some()
     }
 }
 

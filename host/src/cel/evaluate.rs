@@ -20,11 +20,10 @@ pub(crate) use failure::Failure;
 pub(crate) use frame::{COST_LIMIT, Frame, TEXT_LIMIT};
 
 impl Node {
-    /// Evaluates the step.
+    /// Evaluates the step. What selectors are full of comes first, so that it needs little stack.
     pub(crate) fn evaluate<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         match self {
             Self::Constant(value) => Ok(value.borrowed()),
-            Self::ConstantFailure(failure) => Err(failure.clone()),
             Self::Known(value, cost) => {
                 frame.charge(*cost)?;
                 Ok(value.borrowed())
@@ -35,6 +34,14 @@ impl Node {
             Self::Equal(sides) => equality(sides, frame, true),
             Self::NotEqual(sides) => equality(sides, frame, false),
             Self::Call(call) => call.evaluate(frame),
+            _ => self.evaluate_rare(frame),
+        }
+    }
+
+    #[inline(never)]
+    fn evaluate_rare<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
+        match self {
+            Self::ConstantFailure(failure) => Err(failure.clone()),
             Self::OptionalOr(sides) => optional_or(sides, frame, false),
             Self::OrValue(sides) => optional_or(sides, frame, true),
             Self::NotStrictlyFalse(operand) => {
@@ -49,19 +56,11 @@ impl Node {
             Self::InSet(membership) => membership.evaluate(frame),
             Self::List(elements) => {
                 let list = make_list(elements, frame);
-                if matches!(&list, Err(failure) if failure.ends_evaluation()) {
-                    return list;
-                }
-                frame.charge(price::LIST)?;
-                list
+                charged(list, price::LIST, frame)
             }
             Self::Map(entries) => {
                 let map = make_map(entries, frame);
-                if matches!(&map, Err(failure) if failure.ends_evaluation()) {
-                    return map;
-                }
-                frame.charge(price::MAP)?;
-                map
+                charged(map, price::MAP, frame)
             }
             Self::Struct(name, fields) => {
                 let failure = fields
@@ -70,18 +69,30 @@ impl Node {
                     .unwrap_or_else(|| {
                         Failure::new(ErrorKind::Undeclared, format!("unknown type '{name}'"))
                     });
-                if !failure.ends_evaluation() {
-                    frame.charge(price::STRUCT)?;
-                }
-                Err(failure)
+                charged(Err(failure), price::STRUCT, frame)
             }
             Self::Fold(fold) => fold.evaluate(frame),
             Self::Accumulate(accumulate) => accumulate.evaluate(frame),
+            // The others come first, above.
+            _ => self.evaluate(frame),
         }
     }
 }
 
+/// The result of a step that costs so much, whether or not it failed.
+fn charged<'a>(
+    result: Result<Value<'a>, Failure>,
+    cost: u64,
+    frame: &mut Frame<'a>,
+) -> Result<Value<'a>, Failure> {
+    if !matches!(&result, Err(failure) if failure.ends_evaluation()) {
+        frame.charge(cost)?;
+    }
+    result
+}
+
 /// `&&` and `||`: the first term that decides does, whatever failed before it.
+#[inline(never)]
 fn logical<'a>(
     terms: &'a [Node],
     decisive: bool,
@@ -107,6 +118,7 @@ fn logical<'a>(
     }
 }
 
+#[inline(never)]
 fn equality<'a>(
     [left, right]: &'a [Node; 2],
     frame: &mut Frame<'a>,

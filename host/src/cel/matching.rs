@@ -9,7 +9,7 @@ use super::value::Value;
 use super::{CelError, ErrorKind, Match};
 
 /// The stack for trees too deep for any thread's: the length of a selector bounds how deep.
-const DEEP_STACK: usize = 64 << 20;
+pub(crate) const DEEP_STACK: usize = 64 << 20;
 
 /// What to do about a key that is not there.
 const HINT: &str = ". consider using CEL optional chaining (.? followed by orValue()) or guarding \
@@ -92,3 +92,8 @@ fn explain(failure: &Failure, cost: u64) -> CelError {
         cost,
     }
 }
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod tests;

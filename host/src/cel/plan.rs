@@ -64,6 +64,26 @@ impl Program {
     }
 }
 
+/// A deep tree is taken down by a thread with room for it, as it was evaluated.
+impl Drop for Program {
+    fn drop(&mut self) {
+        if !self.deep {
+            return;
+        }
+        let root = std::mem::replace(&mut self.root, Node::Constant(Value::Null));
+        // Should no thread start, the tree stays in memory: better than an overflow.
+        let tree = std::mem::ManuallyDrop::new((root, std::mem::take(&mut self.initial)));
+        let thread = std::thread::Builder::new()
+            .name("cel-drop".to_owned())
+            .stack_size(super::matching::DEEP_STACK)
+            .spawn(move || drop(std::mem::ManuallyDrop::into_inner(tree)));
+        if let Ok(thread) = thread {
+            // It has no result, and only says whether dropping panicked.
+            drop(thread.join());
+        }
+    }
+}
+
 struct Planner<'c> {
     checked: &'c Checked,
     initial: Vec<Option<Node>>,
@@ -167,8 +187,8 @@ impl<'c> Planner<'c> {
             _ => None,
         };
         match name {
-            operator::LOGICAL_AND => return Ok(Node::And(args)),
-            operator::LOGICAL_OR => return Ok(Node::Or(args)),
+            operator::LOGICAL_AND => return Ok(Node::And(flatten(args, Node::into_terms_of_and))),
+            operator::LOGICAL_OR => return Ok(Node::Or(flatten(args, Node::into_terms_of_or))),
             operator::NOT_STRICTLY_FALSE => {
                 let [arg] = exactly(name, args)?;
                 return Ok(Node::NotStrictlyFalse(Box::new(arg)));
@@ -292,6 +312,19 @@ impl<'c> Planner<'c> {
         self.scopes.push((name, slot));
         slot
     }
+}
+
+/// Terms of terms as terms: the parser balances chains of `&&` and `||` into trees, but their
+/// terms are tried one after the other all the same.
+fn flatten(terms: Vec<Node>, terms_of: fn(Node) -> Result<Vec<Node>, Node>) -> Vec<Node> {
+    let mut flat = Vec::with_capacity(terms.len());
+    for term in terms {
+        match terms_of(term) {
+            Ok(terms) => flat.extend(terms),
+            Err(term) => flat.push(term),
+        }
+    }
+    flat
 }
 
 enum Growth {

@@ -140,22 +140,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The integer, if it is one.
-    pub(crate) fn as_int(&self) -> Option<i64> {
-        match self {
-            Self::Int(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// The list, if it is one.
-    pub(crate) fn as_list(&self) -> Option<&List<'a>> {
-        match self {
-            Self::List(list) => Some(list),
-            _ => None,
-        }
-    }
-
     /// The run-time name of the type.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {

@@ -122,7 +122,7 @@ pub(crate) fn full_name(metadata: &ObjectMeta) -> String {
     }
 }
 
-fn metadata(object: &Object) -> Option<&ObjectMeta> {
+pub(crate) fn metadata(object: &Object) -> Option<&ObjectMeta> {
     Some(match object {
         Object::DeviceClass(object) => &object.metadata,
         Object::ResourceSlice(object) => &object.metadata,

@@ -20,10 +20,7 @@ use super::{Cluster, Problem, Source};
 pub const ADMIN_LABEL: &str = "resource.kubernetes.io/admin-access";
 
 /// Everything that keeps pods of this cluster pending, as far as it shows without allocating.
-///
-/// `known` are the problems found when reading: a class that is missing because its document is
-/// wrong is told as that.
-pub fn cross_check(cluster: &Cluster, known: &[Problem]) -> Vec<Problem> {
+pub fn cross_check(cluster: &Cluster) -> Vec<Problem> {
     let mut check = Check {
         references: References::of(cluster),
         classes: cluster
@@ -37,7 +34,6 @@ pub fn cross_check(cluster: &Cluster, known: &[Problem]) -> Vec<Problem> {
             .filter_map(|n| n.object.metadata.name.as_deref())
             .collect(),
         admin: admin_namespaces(cluster),
-        unread: unread(known),
         problems: Vec::new(),
     };
     let root = Path::root();
@@ -79,19 +75,6 @@ pub fn cross_check(cluster: &Cluster, known: &[Problem]) -> Vec<Problem> {
         check.pod(&subject, &template.field("spec"), inner);
     }
     check.problems
-}
-
-/// Where objects stand that could not be read, by `Kind name`.
-fn unread(known: &[Problem]) -> HashMap<&str, String> {
-    let errors = known
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error);
-    errors
-        .filter_map(|problem| {
-            let place = format!("{}:{}", problem.file, problem.line);
-            problem.object.as_deref().map(|object| (object, place))
-        })
-        .collect()
 }
 
 /// Whether a namespace lets its claims have admin access, by name.
@@ -137,7 +120,6 @@ struct Check<'c> {
     classes: BTreeSet<&'c str>,
     nodes: BTreeSet<&'c str>,
     admin: HashMap<&'c str, bool>,
-    unread: HashMap<&'c str, String>,
     problems: Vec<Problem>,
 }
 
@@ -187,11 +169,9 @@ impl Check<'_> {
             return;
         }
         let known: Vec<&str> = self.classes.iter().copied().take(10).collect();
-        let unread = self.unread.get(format!("DeviceClass {class}").as_str());
-        let cure = match (unread, known.as_slice()) {
-            (Some(place), _) => format!("correct the DeviceClass at {place}, which has an error"),
-            (None, []) => "create the DeviceClass; drivers usually install theirs".to_owned(),
-            (None, known) => format!("create it, or use one of: {}", known.join(", ")),
+        let cure = match known.as_slice() {
+            [] => "create the DeviceClass; drivers usually install theirs".to_owned(),
+            known => format!("create it, or use one of: {}", known.join(", ")),
         };
         let message = format!("no DeviceClass is named '{class}'");
         self.pending(subject, &path.field("deviceClassName"), message, cure);

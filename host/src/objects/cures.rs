@@ -18,8 +18,45 @@ const EXACT: [&str; 8] = [
     "derivedAttributes",
 ];
 
-/// Says a misfit in words.
-pub(crate) fn explain(misfit: Misfit, api_version: &str, kind: &str) -> Finding {
+/// Says misfits in words; fields that share one mistake are told once.
+pub(crate) fn explain(misfits: Vec<Misfit>, api_version: &str, kind: &str) -> Vec<Finding> {
+    let mut told: Vec<Misfit> = Vec::new();
+    for misfit in misfits {
+        let same = told
+            .iter_mut()
+            .find(|other| is_same_mistake(other, &misfit));
+        match (same.map(|other| &mut other.kind), &misfit.kind) {
+            (
+                Some(MisfitKind::UnknownField { more, .. }),
+                MisfitKind::UnknownField { field, .. },
+            ) => more.push(field.clone()),
+            _ => told.push(misfit),
+        }
+    }
+    told.into_iter()
+        .map(|misfit| explain_one(misfit, api_version, kind))
+        .collect()
+}
+
+/// Whether two fields are in the wrong place together: written in another version's form.
+fn is_same_mistake(one: &Misfit, other: &Misfit) -> bool {
+    let place = |misfit: &Misfit| match &misfit.kind {
+        MisfitKind::UnknownField {
+            owner,
+            field,
+            known,
+            ..
+        } if (*owner == "DeviceRequest" && EXACT.contains(&field.as_str()))
+            || (*owner == "Device" && known.contains(&"basic")) =>
+        {
+            misfit.path.strip_suffix(field.as_str()).map(str::to_owned)
+        }
+        _ => None,
+    };
+    place(one).is_some() && place(one) == place(other)
+}
+
+fn explain_one(misfit: Misfit, api_version: &str, kind: &str) -> Finding {
     let Misfit {
         line,
         path,
@@ -31,8 +68,13 @@ pub(crate) fn explain(misfit: Misfit, api_version: &str, kind: &str) -> Finding 
             field,
             known,
             found,
+            more,
         } => {
-            let message = format!("{owner} of {api_version} has no field `{field}`");
+            let several = match more.is_empty() {
+                true => format!("field `{field}`"),
+                false => format!("fields `{field}`, `{}`", more.join("`, `")),
+            };
+            let message = format!("{owner} of {api_version} has no {several}");
             let place = Place {
                 owner,
                 field: &field,
@@ -87,8 +129,12 @@ fn wrong_type(owner: Option<&str>, expected: &str, found: &str, path: &str) -> S
         (Some("DeviceCapacity" | "Counter"), _) => {
             "put the quantity under `value:`, like {value: 80Gi}".to_owned()
         }
-        (_, "a string") if found.starts_with("the number") || found.starts_with("the boolean") => {
-            format!("quote it: \"{value}\" (plain yes, no, on, off, y, n are booleans in YAML)")
+        (_, "a string") if found.starts_with("the number") => {
+            format!("put it in quotes: \"{value}\"")
+        }
+        (_, "a string") if found.starts_with("the boolean") => {
+            "put it in quotes: plain y, n, yes, no, on, off, true and false are booleans in YAML"
+                .to_owned()
         }
         (_, "an integer" | "an integer of 32 bits" | "true or false")
             if found.starts_with("the string") =>
@@ -132,9 +178,9 @@ impl Place<'_> {
             .trim_end_matches('.');
         match (owner, field) {
             ("DeviceRequest", _) if !beta1 && EXACT.contains(&field) => format!(
-                "{api_version} has it one level down: write {parent}.exactly.{field} (put \
-                 `exactly:` above the request's fields and indent them); only \
-                 resource.k8s.io/v1beta1 has them in the request itself"
+                "write what is asked for one level down, {parent}.exactly.{field}:\n    - name: \
+                 ...\n      exactly:\n        {field}: ...\n  (only resource.k8s.io/v1beta1 has \
+                 these fields in the request itself)"
             ),
             ("DeviceRequest", "exactly") if beta1 => format!(
                 "resource.k8s.io/v1beta1 has no level `exactly`: move its fields directly into \

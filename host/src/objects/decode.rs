@@ -34,8 +34,10 @@ pub(crate) enum MisfitKind {
         owner: &'static str,
         field: String,
         known: &'static [&'static str],
-        /// Whether the field has a value that is not a mapping or list.
+        /// What its value is.
         found: String,
+        /// Further fields with the same mistake.
+        more: Vec<String>,
     },
     Repeated {
         field: String,
@@ -390,6 +392,7 @@ impl<'de> Decoder<'de, '_> {
                         field,
                         known,
                         found,
+                        more: Vec::new(),
                     };
                     self.note(entry.line, &path, kind);
                 }

@@ -133,16 +133,23 @@ fn take(text: &str, range: std::ops::Range<usize>, first_line: usize, found: &mu
         });
     };
     match yaml::parse(chunk, first_line) {
-        Ok(trees) => match flattened(chunk, first_line) {
+        // Without indentation much still parses, as something else.
+        Ok(trees) => match unindented(chunk, first_line) {
             Some(finding) => add(Err(finding)),
             None => trees.into_iter().for_each(|tree| add(Ok(tree))),
         },
-        Err(finding) => add(Err(flattened(chunk, first_line).unwrap_or_else(|| {
-            Finding {
-                cure: cure(chunk, first_line, &finding),
-                ..finding
-            }
-        }))),
+        Err(finding) => {
+            let flat = on_one_line(chunk, first_line).or_else(|| unindented(chunk, first_line));
+            add(Err(flat.unwrap_or_else(|| {
+                let cure = cure(chunk, first_line, &finding);
+                let last = first_line + chunk.lines().count().saturating_sub(1);
+                Finding {
+                    cure,
+                    line: finding.line.min(last),
+                    ..finding
+                }
+            })));
+        }
     }
 }
 
@@ -193,36 +200,36 @@ fn mistyped(line: &str, number: usize) -> Finding {
     )
 }
 
-/// A manifest whose line breaks or indentation were lost on the way, usually by copying a web page.
-fn flattened(chunk: &str, first_line: usize) -> Option<Finding> {
-    let mut lines = chunk.lines().enumerate().filter(|(_, line)| {
+/// The lines that say something, by position.
+fn content(chunk: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
+    chunk.lines().enumerate().filter(|(_, line)| {
         let line = line.trim();
         !line.is_empty() && !line.starts_with('#')
-    });
-    let one_line = lines.clone().find(|(_, line)| {
-        line.contains("apiVersion:")
-            && (line.contains(" kind:") || line.contains(" metadata:"))
-            && !line.trim_start().starts_with('{')
-    });
-    if let Some((index, _)) = one_line {
-        return Some(Finding::at(
-            first_line + index,
-            "the line breaks of this manifest are lost: several fields stand on one line",
-            "put every field on a line of its own and indent what belongs to metadata: and spec: \
-             by two spaces",
-        ));
-    }
+    })
+}
+
+/// A manifest whose line breaks were lost on the way, usually by copying a web page.
+fn on_one_line(chunk: &str, first_line: usize) -> Option<Finding> {
+    let (index, _) = content(chunk).find(|(_, line)| {
+        line.contains("apiVersion:") && (line.contains(" kind:") || line.contains(" metadata:"))
+    })?;
+    Some(Finding::at(
+        first_line + index,
+        "the line breaks of this manifest are lost: several fields stand on one line",
+        "put every field on a line of its own and indent what belongs to metadata: and spec: by \
+         two spaces",
+    ))
+}
+
+/// A manifest whose indentation was lost: something is to follow below, and nothing is indented.
+fn unindented(chunk: &str, first_line: usize) -> Option<Finding> {
     let parent = |line: &str| matches!(line.trim_end(), "metadata:" | "spec:" | "containers:");
-    let (empty, _) = lines.clone().find(|(_, line)| parent(line))?;
-    // Nothing is indented, and something follows that should be.
-    let flat = lines.all(|(_, line)| !line.starts_with([' ', '\t']));
-    let followed = chunk.lines().skip(empty + 1).any(|line| {
-        let line = line.trim();
-        !line.is_empty() && !line.starts_with('#')
-    });
+    let (index, _) = content(chunk).find(|(_, line)| parent(line))?;
+    let flat = content(chunk).all(|(_, line)| !line.starts_with([' ', '\t']));
+    let followed = content(chunk).any(|(later, _)| later > index);
     (flat && followed).then(|| {
         Finding::at(
-            first_line + empty,
+            first_line + index,
             "the indentation of this manifest is lost: every line begins in the first column",
             "indent by two spaces what belongs to the field above, like\n    metadata:\n      \
              name: single-gpu\n    spec:\n      devices:",

@@ -176,11 +176,9 @@ fn single(source: &Source, header: &Header, tree: Tree, read: &mut Read) {
     };
     let mut findings = Vec::new();
     match parsed {
-        Err(misfits) => findings.extend(
-            misfits
-                .into_iter()
-                .map(|m| cures::explain(m, &header.api_version, &header.kind)),
-        ),
+        Err(misfits) => {
+            findings.extend(cures::explain(misfits, &header.api_version, &header.kind));
+        }
         Ok(parsed) => {
             findings.extend(validate::object(&parsed, &tree, dialect));
             if findings

@@ -53,11 +53,18 @@ struct Open {
     kind: Collection,
 }
 
+/// A key that waits for its value.
+enum Key {
+    Name(String, usize),
+    /// A plain `<<`.
+    Merge,
+}
+
 enum Collection {
     List(Vec<Tree>),
     Map {
         entries: Vec<Entry>,
-        key: Option<(String, usize)>,
+        key: Option<Key>,
         /// Values of `<<` keys, applied when the mapping ends.
         merges: Vec<Tree>,
     },
@@ -76,6 +83,9 @@ impl Builder {
             | Event::StreamEnd
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
+            Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<" && self.begin_merge() => {
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar_value(&text, style, tag.as_deref());
                 self.place(Tree { line, value }, anchor)
@@ -93,6 +103,19 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(anchor, line),
+        }
+    }
+
+    /// Notes that the next value of the innermost mapping is to be merged into it.
+    fn begin_merge(&mut self) -> bool {
+        match self.open.last_mut().map(|open| &mut open.kind) {
+            Some(Collection::Map {
+                key: key @ None, ..
+            }) => {
+                *key = Some(Key::Merge);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -175,10 +198,10 @@ impl Builder {
                 key,
                 merges,
             }) => match key.take() {
-                None => *key = Some((key_text(tree.value, tree.line)?, tree.line)),
-                Some((text, _)) if text == "<<" => merges.push(tree),
-                Some((text, line)) => entries.push(Entry {
-                    key: text,
+                None => *key = Some(Key::Name(key_text(tree.value, tree.line)?, tree.line)),
+                Some(Key::Merge) => merges.push(tree),
+                Some(Key::Name(key, line)) => entries.push(Entry {
+                    key,
                     line,
                     value: tree,
                 }),

@@ -155,8 +155,7 @@ fn small(text: &str, parts: &Parts<'_>, suffix: &Suffix) -> Option<Quantity> {
             (scale, 1i64, format)
         }
         Suffix::Binary(exponent)
-            if parts.denom.is_empty()
-                && parts.num.len() + (exponent as usize * 3 / 10) + 1 <= 15 =>
+            if parts.denom.is_empty() && parts.num.len() + (exponent as usize * 3 / 10) < 15 =>
         {
             (0, 1i64 << exponent, Format::BinarySi)
         }

@@ -22,8 +22,8 @@ pub(crate) struct Guest {
     pub(crate) describe: String,
     /// Body of `select`, which has `$question` and leaves a pointer.
     pub(crate) select: String,
-    /// Body of every other hook.
-    pub(crate) others: String,
+    /// Bodies of other hooks, by name; those that are not here trap.
+    pub(crate) others: Vec<(&'static str, String)>,
     /// Body of `cabi_realloc`, which has `$old $old_size $align $size` and leaves a pointer.
     pub(crate) realloc: String,
     /// More fields of the module.
@@ -95,6 +95,45 @@ const REALLOC: &str = "
         (br $more)))
     (local.get $at)";
 
+/// The hooks: export, parameters as the canonical ABI flattens them, worlds that have it.
+const HOOKS: [(&str, &str, &[&str]); 7] = [
+    (
+        "allocation@0.1.0#select",
+        "(param $question i32)",
+        &["selection-policy", "driver-policy"],
+    ),
+    (
+        "allocation@0.1.0#place",
+        "(param i32)",
+        &["selection-policy", "driver-policy"],
+    ),
+    (
+        "configuration@0.1.0#validate",
+        "(param i32 i32 i32 i32 i32 i32 i32)",
+        &["configuration-policy", "driver-policy"],
+    ),
+    (
+        "configuration@0.1.0#prepare",
+        "(param i32)",
+        &["configuration-policy", "driver-policy"],
+    ),
+    (
+        "configuration@0.1.0#unprepare",
+        "(param i32)",
+        &["configuration-policy", "driver-policy"],
+    ),
+    (
+        "inventory@0.1.0#publish",
+        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+        &["driver-policy"],
+    ),
+    (
+        "inventory@0.1.0#assess",
+        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i64)",
+        &["driver-policy"],
+    ),
+];
+
 impl Guest {
     /// A guest with nothing in it: all hooks trap.
     pub(crate) fn empty() -> Self {
@@ -104,7 +143,7 @@ impl Guest {
             pages: 1,
             describe: "unreachable".to_owned(),
             select: "unreachable".to_owned(),
-            others: "unreachable".to_owned(),
+            others: Vec::new(),
             realloc: REALLOC.to_owned(),
             fields: String::new(),
         }
@@ -129,7 +168,8 @@ impl Guest {
         }
     }
 
-    fn words(&mut self, words: &[u32]) -> Slice {
+    /// Puts 32-bit words into memory; the length counts words.
+    pub(crate) fn words(&mut self, words: &[u32]) -> Slice {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         Slice {
             length: u32::try_from(words.len()).unwrap(),
@@ -234,11 +274,8 @@ impl Guest {
     /// The core module, as text.
     fn text(&self) -> String {
         let Self {
-            world,
             pages,
             describe,
-            select,
-            others,
             realloc,
             fields,
             ..
@@ -249,30 +286,26 @@ impl Guest {
             .map(|byte| format!("\\{byte:02x}"))
             .collect();
         let heap = DATA + u32::try_from(self.data.len()).unwrap().next_multiple_of(16);
-        let function = |name: &str, body: &str| {
-            format!(
-                "(func (export \"supercargo:policy/{name}\") (param $question i32) (result i32) {body})\n"
-            )
-        };
-        let mut hooks = String::new();
-        if *world != "configuration-policy" {
-            hooks += &function("allocation@0.1.0#select", select);
-            hooks += &function("allocation@0.1.0#place", others);
-        }
-        if *world != "selection-policy" {
-            // Flattened: settings, then driver, source and JSON.
-            hooks += &format!(
-                "(func (export \"supercargo:policy/configuration@0.1.0#validate\") (param i32 i32 i32 i32 i32 i32 i32) (result i32) {others})\n"
-            );
-            hooks += &function("configuration@0.1.0#prepare", others);
-            hooks += &function("configuration@0.1.0#unprepare", others);
-        }
-        if *world == "driver-policy" {
-            hooks += &format!(
-                "(func (export \"supercargo:policy/inventory@0.1.0#publish\") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {others})\n"
-            );
-            hooks += &function("inventory@0.1.0#assess", others);
-        }
+        let hooks: String = HOOKS
+            .iter()
+            .filter(|(_, _, worlds)| worlds.contains(&self.world))
+            .map(|(export, params, _)| {
+                let (_, name) = export.split_once('#').unwrap();
+                let body = self
+                    .others
+                    .iter()
+                    .find(|(hook, _)| *hook == name)
+                    .map(|(_, body)| &**body);
+                let body = if name == "select" {
+                    &self.select
+                } else {
+                    body.unwrap_or("unreachable")
+                };
+                format!(
+                    "(func (export \"supercargo:policy/{export}\") {params} (result i32) {body})\n"
+                )
+            })
+            .collect();
         format!(
             "(module
                 (memory (export \"memory\") {pages})

@@ -37,10 +37,13 @@ impl Select for NvlinkGroups {
     fn select(tuning: &Tuning, situation: Situation<'_>) -> Result<Proposals, Refusal> {
         let attribute = tuning.group_by.attribute();
         let requests = situation.feasible()?;
-        let all = Groups::of(
-            requests.iter().flat_map(|request| request.devices()),
-            attribute,
-        );
+        let mut devices: Vec<_> = requests
+            .iter()
+            .flat_map(|request| request.devices())
+            .collect();
+        devices.sort_unstable();
+        devices.dedup();
+        let all = Groups::of(devices, attribute);
         if all.iter().next().is_none() {
             return unlinked(&requests, attribute);
         }

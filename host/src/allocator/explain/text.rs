@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Explanation, RequestExplanation, Rule};
+use crate::allocator::capacity::Refusal;
 
 impl Rule {
     /// The kind of rule in a word or two: what counts are grouped by.
@@ -136,5 +137,17 @@ impl fmt::Display for Explanation {
             request.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "has no capacity {name}"),
+            Self::Policy(name) => {
+                write!(f, "its request policy does not allow the amount of {name}")
+            }
+            Self::Unreadable(name) => write!(f, "its capacity {name} is not a quantity"),
+        }
     }
 }

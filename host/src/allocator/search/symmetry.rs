@@ -12,6 +12,9 @@ use std::collections::HashMap;
 use super::{Picked, Search};
 use crate::allocator::view::Flags;
 
+/// What a counter set looks like: the shapes of its devices, its counters and what is left.
+type Look<'a> = (Vec<u32>, Vec<(&'a str, i128)>);
+
 /// Who is like whom.
 pub(super) struct Symmetry {
     /// Equal numbers: alike in any situation.
@@ -106,7 +109,7 @@ impl Search<'_> {
                 left[draw.counter as usize] += draw.amount;
             }
         }
-        let mut looks: HashMap<(Vec<u32>, Vec<(&str, i128)>), u32> = HashMap::new();
+        let mut looks: HashMap<Look<'_>, u32> = HashMap::new();
         let mut next = 1;
         for (number, members) in (0..).zip(members) {
             let Some(members) = members else {

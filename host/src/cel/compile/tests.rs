@@ -54,6 +54,7 @@ fn the_first_problem_decides_the_kind() {
         ("'%d %d'.format([1]) == ''", ErrorKind::InvalidArgument),
         ("'%s'.format([1, 2]) == ''", ErrorKind::InvalidArgument),
         ("timestamp == timestamp", ErrorKind::Other),
+        ("cel.bind(t, type(1), t == int)", ErrorKind::Other),
     ] {
         assert_eq!(failure(expression).0, kind, "{expression}");
     }

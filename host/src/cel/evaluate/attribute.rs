@@ -16,6 +16,11 @@ impl Attribute {
         {
             return answer;
         }
+        self.evaluate_path(frame)
+    }
+
+    #[inline(never)]
+    fn evaluate_path<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         let value = self.resolve(frame);
         if matches!(&value, Err(failure) if failure.ends_evaluation()) {
             return value;

@@ -5,6 +5,7 @@ use crate::cel::plan::{Call, Callee};
 use crate::cel::value::Value;
 
 impl Call {
+    #[inline(never)]
     pub(super) fn evaluate<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         match self.args.as_slice() {
             [only] => match only.evaluate(frame) {

@@ -1,6 +1,6 @@
 //! Comprehensions.
 
-use super::{Failure, Frame, append};
+use super::{Failure, Frame, append, charged};
 use crate::cel::ErrorKind;
 use crate::cel::library::operators;
 use crate::cel::plan::{Accumulate, Addition, Fold};
@@ -104,7 +104,7 @@ impl Accumulate {
                     other => other,
                 };
                 let inserted = value.and_then(|value| insert(map, &[key, value], frame));
-                charge_then(inserted, frame)
+                charged(inserted, 1, frame)
             }
             Addition::Entries(node) => {
                 let added = node.evaluate(frame);
@@ -113,20 +113,10 @@ impl Accumulate {
                 }
                 let inserted = accumulator
                     .and_then(|map| added.and_then(|added| insert(map, &[added], frame)));
-                charge_then(inserted, frame)
+                charged(inserted, 1, frame)
             }
         }
     }
-}
-
-fn charge_then<'a>(
-    value: Result<Value<'a>, Failure>,
-    frame: &mut Frame<'a>,
-) -> Result<Value<'a>, Failure> {
-    if !matches!(&value, Err(failure) if failure.ends_evaluation()) {
-        frame.charge(1)?;
-    }
-    value
 }
 
 /// Inserts into a map that is an accumulator: in place, since nobody else holds it.

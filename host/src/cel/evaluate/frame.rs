@@ -12,10 +12,10 @@ use crate::cel::plan::Node;
 use crate::cel::value::Value;
 
 /// The run-time cost limit of a device selector.
-pub(crate) const COST_LIMIT: u64 = 1_000_000;
+pub(crate) const COST_LIMIT: u64 = crate::cel::COST_LIMIT;
 
 /// How many steps upstream does not count an evaluation may take.
-const WORK_LIMIT: u64 = 20_000_000;
+const WORK_LIMIT: u64 = 10_000_000;
 
 /// No computed string or byte sequence gets longer than this.
 pub(crate) const TEXT_LIMIT: usize = 16 << 20;

@@ -17,7 +17,9 @@ pub(crate) fn to_int(value: f64) -> Option<i64> {
     reason = "checked before"
 )]
 pub(crate) fn to_uint(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < 18_446_744_073_709_551_616.0).then_some(value as u64)
+    (0.0..18_446_744_073_709_551_616.0)
+        .contains(&value)
+        .then_some(value as u64)
 }
 
 /// Go's `%g`: the shortest digits that read back, with an exponent below 1e-4 and from 1e6 on.
@@ -33,7 +35,7 @@ pub(crate) fn general(value: f64) -> String {
         return scientific;
     };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent < -4 || exponent >= SHORTEST_EXPONENT {
+    if !(-4..SHORTEST_EXPONENT).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }

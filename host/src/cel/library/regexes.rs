@@ -36,7 +36,7 @@ fn compile_now(pattern: &str, frame: &mut Frame<'_>) -> Result<Regex, String> {
     // Compiling is far dearer than upstream's account thinks: classes are large and counted
     // repetitions multiply.
     let counted = pattern.contains('{');
-    let weight = if counted { 200_000 } else { 4_000 };
+    let weight = if counted { 50_000 } else { 4_000 };
     if frame.work(weight + 200 * pattern.len() as u64).is_err() {
         return Err("too many expressions are compiled".to_owned());
     }

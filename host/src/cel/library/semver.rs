@@ -92,8 +92,8 @@ impl<'t> Version<'t> {
 
 /// The numbers of a version that has nothing else, in one pass: nearly all versions are so.
 fn plain(text: &[u8]) -> Option<(u64, u64, u64)> {
-    // No number of eighteen digits is too large.
-    if text.len() > 20 {
+    // No number of nineteen digits is too large.
+    if text.len() > 19 {
         return None;
     }
     let mut numbers = [0u64; 3];

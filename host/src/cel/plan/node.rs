@@ -169,6 +169,22 @@ pub(crate) enum Addition {
 }
 
 impl Node {
+    /// The terms of an `&&`; anything else as it is.
+    pub(super) fn into_terms_of_and(self) -> Result<Vec<Self>, Self> {
+        match self {
+            Self::And(terms) => Ok(terms),
+            other => Err(other),
+        }
+    }
+
+    /// The terms of an `||`; anything else as it is.
+    pub(super) fn into_terms_of_or(self) -> Result<Vec<Self>, Self> {
+        match self {
+            Self::Or(terms) => Ok(terms),
+            other => Err(other),
+        }
+    }
+
     /// A path that begins with what the node gives.
     pub(crate) fn into_attribute(self) -> Attribute {
         match self {

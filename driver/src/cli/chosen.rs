@@ -1,0 +1,32 @@
+//! `--config` and `--policy`: which policies decide.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use supercargo_host::allocator::Allocator;
+use supercargo_host::placement::Placement;
+
+use crate::policies::{self, PolicyError};
+
+/// Which policies decide; none: first fit, as kube-scheduler.
+#[derive(Debug, Args)]
+pub(super) struct PolicyFlags {
+    /// The configuration: policies with settings and limits, and rules that say who serves what
+    #[arg(long, value_name = "FILE.yaml", conflicts_with = "policy")]
+    config: Option<PathBuf>,
+
+    /// One policy for every request, without a configuration
+    #[arg(long, value_name = "FILE.wasm")]
+    policy: Option<PathBuf>,
+}
+
+impl PolicyFlags {
+    pub(super) fn placement(&self, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
+        match (&self.config, &self.policy) {
+            (Some(config), _) => policies::configured(config, allocator),
+            (None, Some(policy)) => Ok(policies::single(policy, allocator)?.1),
+            (None, None) => policies::first_fit(allocator),
+        }
+    }
+}

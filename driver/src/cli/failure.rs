@@ -1,0 +1,68 @@
+//! Everything that ends a command early. All of it means: nothing was decided.
+
+use std::io;
+
+use super::Exit;
+use crate::manifests::ManifestError;
+use crate::policies::PolicyError;
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The manifests.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// A policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Building a policy.
+    #[error(transparent)]
+    Build(#[from] supercargo_guest_build::BuildError),
+    /// Several results for one file.
+    #[error("--output takes one policy; build the others without it")]
+    OneOutput,
+    /// Standard output.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// What to print: a message an error.
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Manifests(ManifestError::Documents(documents)) => {
+                documents.problems.iter().map(ToString::to_string).collect()
+            }
+            other => vec![format!("error: {other}")],
+        }
+    }
+
+    /// What was read without errors, and what came of it in a line: said around the problems.
+    pub fn around(&self) -> (Vec<String>, Option<String>) {
+        let Self::Manifests(ManifestError::Documents(documents)) = self else {
+            return (Vec::new(), None);
+        };
+        let good = documents
+            .good
+            .iter()
+            .map(|(place, what)| format!("read: {place}: {what}"))
+            .collect();
+        let errors = documents.errors().count();
+        let errors = if errors == 1 {
+            "1 error".to_owned()
+        } else {
+            format!("{errors} errors")
+        };
+        let last = match documents.good.len() {
+            0 => format!("{errors}; nothing was allocated"),
+            1 => format!("{errors}, 1 good document; nothing was allocated"),
+            good => format!("{errors}, {good} good documents; nothing was allocated"),
+        };
+        (good, Some(last))
+    }
+
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        Exit::BadInput
+    }
+}

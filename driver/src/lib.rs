@@ -1,0 +1,16 @@
+//! Everything of Supercargo that has effects.
+//!
+//! `supercargo-host` decides and does nothing else; this crate reads files, talks to terminals and
+//! (in later commands) to Kubernetes and hardware, and asks `supercargo-host` what to do. A command
+//! is therefore thin: it turns its arguments into the host's request and the host's answer into
+//! text. What several commands need (reading manifests, loading policies, drawing tables) lives
+//! beside [`cli`], so that commands never call each other.
+
+pub mod claims;
+pub mod cli;
+pub mod input;
+pub mod inventory;
+pub mod manifests;
+pub mod policies;
+pub mod render;
+pub mod topology;

@@ -1,0 +1,152 @@
+//! Policies from files: loaded, and ready to decide.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use supercargo_host::allocator::{Allocator, Budget};
+use supercargo_host::configuration::{Configuration, ConfigurationError};
+use supercargo_host::objects::{Problem, plain};
+use supercargo_host::placement::Placement;
+use supercargo_host::policy::{Engine, EngineError, EngineOptions, Limits, LoadError, Registry};
+
+use crate::input::{self, InputError, MAX_FILE_BYTES};
+
+/// What one question to one node may cost: a bound against runaway searches, far above what any
+/// problem that can be decided needs. Without a deadline, so that the answer does not depend on the
+/// machine.
+pub const BUDGET: Budget = Budget {
+    steps: 10_000_000,
+    deadline: None,
+};
+
+/// Why policies cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The configuration is not YAML.
+    #[error("{}", .0.to_string().trim_start_matches("error: "))]
+    Document(Box<Problem>),
+    /// The configuration is wrong.
+    #[error("{file}:{line}: {error}")]
+    Configuration {
+        /// The file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// What is wrong.
+        error: ConfigurationError,
+    },
+    /// WebAssembly does not run here.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A component was refused.
+    #[error("{}: {error}", file.display())]
+    Refused {
+        /// The component.
+        file: PathBuf,
+        /// Why.
+        error: LoadError,
+    },
+}
+
+/// The machine that policies run on.
+pub fn engine() -> Result<Engine, EngineError> {
+    // One command asks one question at a time.
+    Engine::new(EngineOptions {
+        concurrency: 1,
+        ..EngineOptions::default()
+    })
+}
+
+/// The bytes of a component. What is too large for any policy is read up to where that shows.
+pub fn component(file: &Path) -> Result<Vec<u8>, InputError> {
+    input::read_bytes(file, Limits::MOST.component_bytes.max(MAX_FILE_BYTES))
+}
+
+/// No policies: the answers are upstream's.
+pub fn first_fit(allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
+    let none = Configuration {
+        policies: Vec::new(),
+        rules: Vec::new(),
+        ..Configuration::single("none", "")
+    };
+    Ok(Placement::new(
+        Arc::clone(allocator),
+        &none,
+        Arc::new(Registry::new(engine()?)),
+    ))
+}
+
+/// One policy for every request, and what it is called: its file's name.
+pub fn single(file: &Path, allocator: &Arc<Allocator>) -> Result<(String, Placement), PolicyError> {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name: String = stem
+        .to_ascii_lowercase()
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = name.trim_matches('-');
+    let name = if name.is_empty() {
+        "policy".to_owned()
+    } else {
+        name.chars().take(63).collect()
+    };
+    let configuration = Configuration::single(&name, &file.to_string_lossy());
+    let placement = load(&configuration, Path::new(""), allocator)?;
+    Ok((name, placement))
+}
+
+/// The policies of a configuration file.
+pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
+    let name = file.display().to_string();
+    let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
+        path: name.clone(),
+        offset: error.utf8_error().valid_up_to(),
+    })?;
+    let document = plain(&name, &text).map_err(PolicyError::Document)?;
+    let wrong = |error: ConfigurationError| PolicyError::Configuration {
+        file: name.clone(),
+        line: document.line_of(&error.path),
+        error,
+    };
+    let configuration = Configuration::from_value(document.value.clone()).map_err(wrong)?;
+    for position in 0..configuration.policies.len() {
+        configuration.limits(position).map_err(wrong)?;
+    }
+    load(
+        &configuration,
+        file.parent().unwrap_or(Path::new("")),
+        allocator,
+    )
+}
+
+fn load(
+    configuration: &Configuration,
+    folder: &Path,
+    allocator: &Arc<Allocator>,
+) -> Result<Placement, PolicyError> {
+    let registry = Registry::new(engine()?);
+    for (position, entry) in configuration.policies.iter().enumerate() {
+        let file = folder.join(&entry.wasm);
+        let bytes = component(&file)?;
+        let settings = serde_json::Value::Object(entry.settings.clone()).to_string();
+        let limits = configuration.limits(position).unwrap_or_default();
+        if let Err(error) = registry.load(&entry.name, &bytes, &settings, limits) {
+            return Err(PolicyError::Refused { file, error });
+        }
+    }
+    Ok(Placement::new(
+        Arc::clone(allocator),
+        configuration,
+        Arc::new(registry),
+    ))
+}
