@@ -1,6 +1,7 @@
 //! Whatever a policy answers, what is allocated breaks no rule.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 use supercargo_guest_build::Builder;
@@ -19,7 +20,11 @@ fn a_policy_that_answers_at_random_breaks_no_rule() -> Result<(), Box<dyn Error>
     let dice = Builder::new(env!("CARGO_MANIFEST_DIR"))?
         .build("dice")?
         .wasm;
-    let engine = Engine::new(EngineOptions::default())?;
+    let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-policies");
+    let engine = Engine::new(EngineOptions {
+        compiled_code: Some(compiled),
+        ..EngineOptions::default()
+    })?;
     let budget = Budget {
         steps: 200_000,
         deadline: None,
