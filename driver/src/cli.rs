@@ -34,7 +34,7 @@ vendor's knowledge decides, and every rule of Dynamic Resource Allocation is sti
 const EXAMPLES: &str = "\
 Examples:
   Who gets which devices?
-    supercargo allocate -f examples/manifests/cluster -f my-pod.yaml
+    supercargo allocate -f cluster.yaml -f my-pod.yaml
 
   Why is my pod pending?
     supercargo allocate -f . --explain

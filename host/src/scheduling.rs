@@ -83,7 +83,7 @@ pub fn schedule(
     for (at, task) in tasks.into_iter().enumerate() {
         progress(at);
         match task {
-            Task::Pod(task) => pods.push(scheduler.pod(task)),
+            Task::Pod(task) => pods.push(scheduler.pod(*task)),
             Task::Claim(claim) => scheduler.lone_claim(claim),
         }
     }
@@ -258,3 +258,5 @@ impl Scheduler<'_> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ Examples:
     supercargo allocate -f cluster.yaml -f claims.yaml -f my-pod.yaml
 
   Let a vendor's policy choose:
-    supercargo allocate -f examples/manifests/cluster -f job.yaml --policy nvlink-groups.wasm
+    supercargo allocate -f cluster.yaml -f job.yaml --policy nvlink-groups.wasm
 
   See every device with the first rule that refused it:
     supercargo allocate -f . --explain=devices
@@ -146,6 +146,11 @@ impl Allocate {
                     allocation::table(&rows, width)
                 };
                 let summary = summary(&schedule, inventory.len());
+                let table = if rows.is_empty() {
+                    "nothing asks for devices\n".to_owned()
+                } else {
+                    table
+                };
                 terminal::print(&format!("{table}{told}\n{summary}\n"))?;
             }
         }

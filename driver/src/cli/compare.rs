@@ -20,7 +20,7 @@ use workloads::Workloads;
 const EXAMPLES: &str = "\
 Examples:
   What do NVLink groups gain from a policy that knows them?
-    supercargo compare -f examples/manifests/scenes/nvlink --policy nvlink-groups.wasm
+    supercargo compare -f examples/scenes/nvlink.yaml --policy nvlink-groups.wasm
 
   Two policies against each other and first fit, grouped by NUMA node:
     supercargo compare -f scene.yaml --policy a.wasm --policy b.wasm \\

@@ -27,18 +27,28 @@ struct Written {
 /// The default limits with those of `written` in their place. `at` is the path of the mapping.
 pub(super) fn limits(written: &Map<String, Value>, at: &str) -> Result<Limits, ConfigurationError> {
     let wrong = |field: &str, message: String| ConfigurationError {
-        path: if field.is_empty() { at.to_owned() } else { format!("{at}.{field}") },
+        path: if field.is_empty() {
+            at.to_owned()
+        } else {
+            format!("{at}.{field}")
+        },
         message,
     };
     let written: Written = serde_path_to_error::deserialize(Value::Object(written.clone()))
         .map_err(|error| {
             let field = error.path().to_string();
-            wrong(field.trim_start_matches('.'), error.into_inner().to_string())
+            wrong(
+                field.trim_start_matches('.'),
+                error.into_inner().to_string(),
+            )
         })?;
     let bytes = |field: &str, value: &Option<Value>, default: u64| match value {
         None => Ok(default),
         Some(value) => size(value).ok_or_else(|| {
-            wrong(field, format!("{value} is no size; write a quantity like 16Mi"))
+            wrong(
+                field,
+                format!("{value} is no size; write a quantity like 16Mi"),
+            )
         }),
     };
     let default = Limits::default();
@@ -54,7 +64,10 @@ pub(super) fn limits(written: &Map<String, Value>, at: &str) -> Result<Limits, C
         deadline: match &written.deadline {
             None => default.deadline,
             Some(text) => duration(text).ok_or_else(|| {
-                wrong("deadline", format!("{text:?} is no duration; write it like 50ms or 2s"))
+                wrong(
+                    "deadline",
+                    format!("{text:?} is no duration; write it like 50ms or 2s"),
+                )
             })?,
         },
     };
@@ -93,7 +106,10 @@ fn duration(text: &str) -> Option<Duration> {
     if let Some(millis) = text.strip_suffix("ms") {
         return millis.parse().ok().map(Duration::from_millis);
     }
-    text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+    text.strip_suffix('s')?
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -102,14 +118,17 @@ mod tests {
     use serde_json::json;
 
     fn read(value: Value) -> Result<Limits, String> {
-        let Value::Object(map) = value else { unreachable!() };
+        let Value::Object(map) = value else {
+            unreachable!()
+        };
         limits(&map, "policies[0].limits").map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_is_not_written_stays_as_it_is() {
         assert_eq!(read(json!({})), Ok(Limits::default()));
-        let limits = read(json!({"memory": "32Mi", "deadline": "200ms", "coreInstances": 38})).unwrap();
+        let limits =
+            read(json!({"memory": "32Mi", "deadline": "200ms", "coreInstances": 38})).unwrap();
         assert_eq!(limits.memory_bytes, 32 << 20);
         assert_eq!(limits.deadline, Duration::from_millis(200));
         assert_eq!(limits.core_instances, 38);
@@ -119,11 +138,20 @@ mod tests {
     #[test]
     fn mistakes_name_their_field() {
         for (value, start) in [
-            (json!({"memory": "much"}), "policies[0].limits.memory: \"much\" is no size"),
-            (json!({"deadline": "soon"}), "policies[0].limits.deadline: \"soon\" is no duration"),
+            (
+                json!({"memory": "much"}),
+                "policies[0].limits.memory: \"much\" is no size",
+            ),
+            (
+                json!({"deadline": "soon"}),
+                "policies[0].limits.deadline: \"soon\" is no duration",
+            ),
             (json!({"tables": -1}), "policies[0].limits.tables: "),
             (json!({"ram": 1}), "policies[0].limits.ram: unknown field"),
-            (json!({"memory": "1Gi"}), "policies[0].limits: more than any policy may have"),
+            (
+                json!({"memory": "1Gi"}),
+                "policies[0].limits: more than any policy may have",
+            ),
         ] {
             let error = read(value).unwrap_err();
             assert!(error.starts_with(start), "{error}");

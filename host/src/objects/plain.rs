@@ -26,7 +26,10 @@ impl Plain {
         for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
             let next = match (&here.value, step.strip_suffix(']')) {
                 (Value::List(items), Some(index)) => {
-                    let item = index.parse::<usize>().ok().and_then(|index| items.get(index));
+                    let item = index
+                        .parse::<usize>()
+                        .ok()
+                        .and_then(|index| items.get(index));
                     item.map(|item| (item.line, item))
                 }
                 (Value::Map(entries), None) => {
@@ -48,15 +51,20 @@ impl Plain {
 /// The text is neither YAML nor JSON, holds no document or several, or writes a key twice.
 pub fn plain(file: &str, text: &str) -> Result<Plain, Box<Problem>> {
     let split = documents::split(file, text);
-    let findings = split.separators.into_iter().map(|(_, finding)| Err(finding));
+    let findings = split
+        .separators
+        .into_iter()
+        .map(|(_, finding)| Err(finding));
     let documents = split.documents.into_iter().map(|document| document.content);
     let read: Result<Vec<Tree>, Finding> = findings.chain(documents).collect();
     let one = read.and_then(|mut trees| match (trees.pop(), trees.is_empty()) {
         (Some(tree), true) => value(&tree).map(|value| Plain { value, tree }),
         (None, _) => Err(Finding::at(1, "the file is empty", "write one document")),
-        (Some(tree), false) => {
-            Err(Finding::at(tree.line, "a second document begins here", "keep one document"))
-        }
+        (Some(tree), false) => Err(Finding::at(
+            tree.line,
+            "a second document begins here",
+            "keep one document",
+        )),
     });
     one.map_err(|finding| {
         Box::new(Problem {
@@ -77,14 +85,21 @@ fn value(tree: &Tree) -> Result<Json, Finding> {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
         Value::Number(text) => text.parse().map(Json::Number).map_err(|_| {
-            Finding::at(tree.line, format!("the number {text} is out of range"), "write a smaller one")
+            Finding::at(
+                tree.line,
+                format!("the number {text} is out of range"),
+                "write a smaller one",
+            )
         })?,
         Value::String(text) => Json::String(text.clone()),
         Value::List(items) => Json::Array(items.iter().map(value).collect::<Result<_, _>>()?),
         Value::Map(entries) => {
             let mut map = serde_json::Map::new();
             for entry in entries {
-                if map.insert(entry.key.clone(), value(&entry.value)?).is_some() {
+                if map
+                    .insert(entry.key.clone(), value(&entry.value)?)
+                    .is_some()
+                {
                     let message = format!("`{}` is written twice", entry.key);
                     return Err(Finding::at(entry.line, message, "keep one of them"));
                 }
@@ -98,7 +113,8 @@ fn value(tree: &Tree) -> Result<Json, Finding> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "policies:\n- name: a\n  wasm: a.wasm\n- name: b\n  settings:\n    group: 4\n";
+    const TEXT: &str =
+        "policies:\n- name: a\n  wasm: a.wasm\n- name: b\n  settings:\n    group: 4\n";
 
     #[test]
     fn a_document_is_a_value_with_lines() {

@@ -4,7 +4,8 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::resource::v1::ResourceClaim;
 
 use super::{
-    Blocker, Chosen, ClaimOutcome, NodeRefusal, Pending, Refusal, Scheduler, claim_name, node_taints,
+    Blocker, Chosen, ClaimOutcome, NodeRefusal, Pending, Refusal, Scheduler, claim_name,
+    node_taints,
 };
 use crate::allocator::{AllocateError, Explanation, RequestIndex};
 use crate::node_selector::{self, NodeTerms};
@@ -18,27 +19,52 @@ const CLOSEST: usize = 8;
 
 impl Scheduler<'_> {
     /// Finds the node, and allocates there what is pending among `claims`.
-    pub(super) fn choose(&mut self, pod: Option<&Pod>, claims: &[usize]) -> Result<Chosen, Pending> {
-        let (allocated, pending): (Vec<usize>, Vec<usize>) = claims
-            .iter()
-            .partition(|&&claim| self.claims.get(claim).is_some_and(ClaimOutcome::is_allocated));
+    pub(super) fn choose(
+        &mut self,
+        pod: Option<&Pod>,
+        claims: &[usize],
+    ) -> Result<Chosen, Pending> {
+        let (allocated, pending): (Vec<usize>, Vec<usize>) = claims.iter().partition(|&&claim| {
+            self.claims
+                .get(claim)
+                .is_some_and(ClaimOutcome::is_allocated)
+        });
         let chosen = self.best_node(pod, &allocated, &pending)?;
-        let allocation = chosen.decision.as_ref().and_then(|decision| decision.allocation.as_ref());
-        let results = allocation.map(|allocation| allocation.results.clone()).unwrap_or_default();
+        let allocation = chosen
+            .decision
+            .as_ref()
+            .and_then(|decision| decision.allocation.as_ref());
+        let results = allocation
+            .map(|allocation| allocation.results.clone())
+            .unwrap_or_default();
         for (&claim, result) in pending.iter().zip(results) {
             self.allocate(claim, result);
         }
-        Ok(Chosen { allocated: pending, ..chosen })
+        Ok(Chosen {
+            allocated: pending,
+            ..chosen
+        })
     }
 
-    fn best_node(&self, pod: Option<&Pod>, allocated: &[usize], pending: &[usize]) -> Result<Chosen, Pending> {
+    fn best_node(
+        &self,
+        pod: Option<&Pod>,
+        allocated: &[usize],
+        pending: &[usize],
+    ) -> Result<Chosen, Pending> {
         if self.nodes.is_empty() {
             return Err(Pending::NoNodes);
         }
-        let elsewhere: Vec<(String, Option<NodeTerms>)> =
-            allocated.iter().filter_map(|&claim| self.claims.get(claim)).map(where_allocated).collect();
-        let wanted: Vec<&ResourceClaim> =
-            pending.iter().filter_map(|&claim| self.claims.get(claim)).map(|outcome| &outcome.claim).collect();
+        let elsewhere: Vec<(String, Option<NodeTerms>)> = allocated
+            .iter()
+            .filter_map(|&claim| self.claims.get(claim))
+            .map(where_allocated)
+            .collect();
+        let wanted: Vec<&ResourceClaim> = pending
+            .iter()
+            .filter_map(|&claim| self.claims.get(claim))
+            .map(|outcome| &outcome.claim)
+            .collect();
 
         let mut refusals = Vec::new();
         let mut refusing: Vec<(usize, &Node)> = Vec::new();
@@ -50,9 +76,16 @@ impl Scheduler<'_> {
                 continue;
             }
             if wanted.is_empty() {
-                return Ok(Chosen { node: name, allocated: Vec::new(), decision: None, explanation: None });
+                return Ok(Chosen {
+                    node: name,
+                    allocated: Vec::new(),
+                    decision: None,
+                    explanation: None,
+                });
             }
-            let decision = self.placement.place(&self.state, node, &wanted, self.options.budget);
+            let decision = self
+                .placement
+                .place(&self.state, node, &wanted, self.options.budget);
             if decision.allocation.is_none() {
                 if best.is_none()
                     && let Some(AllocateError::Fatal(reason)) = &decision.failure
@@ -61,11 +94,17 @@ impl Scheduler<'_> {
                     return Err(Pending::Blocked(vec![Blocker::Fatal(reason.clone())]));
                 }
                 refusing.push((refusals.len(), node));
-                let reason = Refusal::DoesNotFit { decision: Box::new(decision), explanation: None };
+                let reason = Refusal::DoesNotFit {
+                    decision: Box::new(decision),
+                    explanation: None,
+                };
                 refusals.push(NodeRefusal { node: name, reason });
                 continue;
             }
-            if best.as_ref().is_none_or(|(_, best)| rank(&decision) > rank(best)) {
+            if best
+                .as_ref()
+                .is_none_or(|(_, best)| rank(&decision) > rank(best))
+            {
                 best = Some((node, decision));
             }
             if !self.placement.ranks_nodes() {
@@ -76,7 +115,13 @@ impl Scheduler<'_> {
             self.explain(&refusing, &wanted, &mut refusals);
             return Err(Pending::NoNodeFits(refusals));
         };
-        let explain = |node| Box::new(self.placement.allocator().explain(&self.state, node, &wanted));
+        let explain = |node| {
+            Box::new(
+                self.placement
+                    .allocator()
+                    .explain(&self.state, node, &wanted),
+            )
+        };
         Ok(Chosen {
             node: node.metadata.name.clone().unwrap_or_default(),
             allocated: Vec::new(),
@@ -87,15 +132,28 @@ impl Scheduler<'_> {
 
     /// Adds explanations to the refusals of nodes whose devices do not suffice: to all, or where
     /// they are many to the closest.
-    fn explain(&self, refusing: &[(usize, &Node)], wanted: &[&ResourceClaim], refusals: &mut [NodeRefusal]) {
+    fn explain(
+        &self,
+        refusing: &[(usize, &Node)],
+        wanted: &[&ResourceClaim],
+        refusals: &mut [NodeRefusal],
+    ) {
         let mut refusing = refusing.to_vec();
         if refusing.len() > EXPLAINED {
-            refusing.sort_by_cached_key(|(_, node)| std::cmp::Reverse(self.candidates(node, wanted)));
+            refusing
+                .sort_by_cached_key(|(_, node)| std::cmp::Reverse(self.candidates(node, wanted)));
             refusing.truncate(CLOSEST);
         }
         for (at, node) in refusing {
-            if let Some(NodeRefusal { reason: Refusal::DoesNotFit { explanation, .. }, .. }) = refusals.get_mut(at) {
-                let explained: Explanation = self.placement.allocator().explain(&self.state, node, wanted);
+            if let Some(NodeRefusal {
+                reason: Refusal::DoesNotFit { explanation, .. },
+                ..
+            }) = refusals.get_mut(at)
+            {
+                let explained: Explanation =
+                    self.placement
+                        .allocator()
+                        .explain(&self.state, node, wanted);
                 *explanation = Some(Box::new(explained));
             }
         }
@@ -105,19 +163,27 @@ impl Scheduler<'_> {
     fn candidates(&self, node: &Node, wanted: &[&ResourceClaim]) -> usize {
         let indexes = wanted.iter().enumerate().flat_map(|(claim, wanted)| {
             let devices = wanted.spec.as_ref().and_then(|spec| spec.devices.as_ref());
-            let requests = devices.into_iter().flat_map(|devices| devices.requests.iter().flatten());
+            let requests = devices
+                .into_iter()
+                .flat_map(|devices| devices.requests.iter().flatten());
             requests.enumerate().flat_map(move |(request, asked)| {
                 let alternatives = asked.first_available.as_ref().map_or(0, Vec::len);
                 let exactly = asked.exactly.is_some().then_some(None);
-                exactly.into_iter().chain((0..alternatives).map(Some)).map(move |alternative| RequestIndex {
-                    claim,
-                    request,
-                    alternative,
-                })
+                exactly
+                    .into_iter()
+                    .chain((0..alternatives).map(Some))
+                    .map(move |alternative| RequestIndex {
+                        claim,
+                        request,
+                        alternative,
+                    })
             })
         });
         let count = |index| {
-            let found = self.placement.allocator().candidates(&self.state, node, wanted, index);
+            let found = self
+                .placement
+                .allocator()
+                .candidates(&self.state, node, wanted, index);
             found.map_or(0, |devices| devices.len())
         };
         indexes.map(count).sum()
@@ -131,12 +197,20 @@ fn rank(decision: &Decision) -> f64 {
 
 /// The nodes an allocated claim can be used on: `None` for all.
 fn where_allocated(outcome: &ClaimOutcome) -> (String, Option<NodeTerms>) {
-    let allocation = outcome.claim.status.as_ref().and_then(|status| status.allocation.as_ref());
+    let allocation = outcome
+        .claim
+        .status
+        .as_ref()
+        .and_then(|status| status.allocation.as_ref());
     let selector = allocation.and_then(|allocation| allocation.node_selector.as_ref());
     (claim_name(&outcome.claim), selector.map(NodeTerms::lenient))
 }
 
-fn keeps_away(node: &Node, pod: Option<&Pod>, elsewhere: &[(String, Option<NodeTerms>)]) -> Option<Refusal> {
+fn keeps_away(
+    node: &Node,
+    pod: Option<&Pod>,
+    elsewhere: &[(String, Option<NodeTerms>)],
+) -> Option<Refusal> {
     if let Some(pod) = pod {
         if let Err(mismatch) = node_selector::admits(node, pod) {
             return Some(Refusal::NotSelected(mismatch));
@@ -152,5 +226,7 @@ fn keeps_away(node: &Node, pod: Option<&Pod>, elsewhere: &[(String, Option<NodeT
     elsewhere
         .iter()
         .find(|(_, terms)| terms.as_ref().is_some_and(|terms| !terms.matches(node)))
-        .map(|(claim, _)| Refusal::ClaimElsewhere { claim: claim.clone() })
+        .map(|(claim, _)| Refusal::ClaimElsewhere {
+            claim: claim.clone(),
+        })
 }

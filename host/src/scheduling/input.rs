@@ -29,7 +29,7 @@ pub struct Input {
 #[derive(Debug)]
 pub enum Task {
     /// A pod with its claims.
-    Pod(PodTask),
+    Pod(Box<PodTask>),
     /// A claim that no pod uses: its position in [`Input::claims`].
     Claim(usize),
 }
@@ -60,8 +60,15 @@ impl Input {
         workloads: workloads::Workloads,
         rank: impl Fn(&crate::objects::Source) -> R,
     ) -> Self {
-        let mut nodes: Vec<Node> = cluster.nodes.iter().map(|node| node.object.clone()).collect();
-        nodes.extend(implied_nodes(&nodes, cluster.slices.iter().map(|slice| &slice.object)));
+        let mut nodes: Vec<Node> = cluster
+            .nodes
+            .iter()
+            .map(|node| node.object.clone())
+            .collect();
+        nodes.extend(implied_nodes(
+            &nodes,
+            cluster.slices.iter().map(|slice| &slice.object),
+        ));
         let mut pods = workloads.pods;
         pods.sort_by_cached_key(|pod| rank(&pod.source));
         let used: BTreeSet<usize> = pods.iter().flat_map(|pod| pod.found()).collect();
@@ -76,14 +83,26 @@ impl Input {
         tasks.extend(lone.into_iter().map(Task::Claim));
         let admin = cluster.namespaces.iter().filter(|namespace| {
             let labels = namespace.object.metadata.labels.as_ref();
-            labels.and_then(|labels| labels.get(ADMIN_LABEL)).is_some_and(|value| value == "true")
+            labels
+                .and_then(|labels| labels.get(ADMIN_LABEL))
+                .is_some_and(|value| value == "true")
         });
         Self {
             nodes,
-            claims: workloads.claims.into_iter().map(|claim| claim.object).collect(),
+            claims: workloads
+                .claims
+                .into_iter()
+                .map(|claim| claim.object)
+                .collect(),
             tasks,
-            classes: cluster.classes.iter().filter_map(|class| class.object.metadata.name.clone()).collect(),
-            admin_namespaces: admin.filter_map(|namespace| namespace.object.metadata.name.clone()).collect(),
+            classes: cluster
+                .classes
+                .iter()
+                .filter_map(|class| class.object.metadata.name.clone())
+                .collect(),
+            admin_namespaces: admin
+                .filter_map(|namespace| namespace.object.metadata.name.clone())
+                .collect(),
         }
     }
 }
@@ -99,10 +118,16 @@ fn task(workload: workloads::Workload) -> Option<Task> {
                 workloads::ClaimState::Missing { reason, cure } => Err(format!("{reason}; {cure}")),
                 workloads::ClaimState::NotNeeded => return None,
             };
-            Some(PodClaim { entry: entry.name, claim })
+            Some(PodClaim {
+                entry: entry.name,
+                claim,
+            })
         })
         .collect();
-    (!claims.is_empty()).then_some(Task::Pod(PodTask { pod: workload.pod, claims }))
+    (!claims.is_empty()).then_some(Task::Pod(Box::new(PodTask {
+        pod: workload.pod,
+        claims,
+    })))
 }
 
 /// Nodes that devices are published for but that nobody described: by name only, without labels.

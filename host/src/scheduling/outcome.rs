@@ -178,6 +178,21 @@ pub enum Blocker {
     SchedulingGate(String),
 }
 
+impl Blocker {
+    /// What it is, in a few words.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::NoClaim { entry, .. } => format!("no claim for entry `{entry}`"),
+            Self::NoClass { class, .. } => format!("no device class `{class}`"),
+            Self::AdminAccess { .. } => "admin access is not allowed here".to_owned(),
+            Self::ClaimDeleted { .. } => "its claim is being deleted".to_owned(),
+            Self::ClaimFull { .. } => "its claim has all the pods it may have".to_owned(),
+            Self::Fatal(_) => "its claims cannot be allocated".to_owned(),
+            Self::SchedulingGate(gate) => format!("held back by scheduling gate `{gate}`"),
+        }
+    }
+}
+
 fn known(defined: &[String]) -> String {
     const SHOWN: usize = 8;
     match defined {

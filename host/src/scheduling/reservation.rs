@@ -23,15 +23,26 @@ pub fn allocate(claim: &mut ResourceClaim, mut allocation: AllocationResult) {
     for (at, result) in results.into_iter().flatten().enumerate() {
         if let Some(id) = &mut result.share_id {
             let position = at.to_string();
-            let parts = [&uid, &result.driver, &result.pool, &result.device, &position];
+            let parts = [
+                &uid,
+                &result.driver,
+                &result.pool,
+                &result.device,
+                &position,
+            ];
             let mut hash = Sha256::new();
             for part in parts {
                 hash.update(part.len().to_le_bytes());
                 hash.update(part.as_bytes());
             }
             let mut bytes = [0; 16];
-            bytes.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
-            *id = uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string();
+            bytes
+                .iter_mut()
+                .zip(hash.finalize())
+                .for_each(|(byte, hashed)| *byte = hashed);
+            *id = uuid::Builder::from_custom_bytes(bytes)
+                .into_uuid()
+                .to_string();
         }
     }
     let finalizers = claim.metadata.finalizers.get_or_insert_default();

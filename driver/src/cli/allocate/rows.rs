@@ -207,8 +207,8 @@ fn pending(result: &Result<Chosen, Pending>) -> String {
 pub(super) fn in_short(pending: &Pending) -> String {
     match pending {
         Pending::Blocked(blockers) => match blockers.as_slice() {
-            [one] => one.to_string(),
-            [one, rest @ ..] => format!("{one} (and {} more)", rest.len()),
+            [one] => one.in_short(),
+            [one, rest @ ..] => format!("{} (and {} more)", one.in_short(), rest.len()),
             [] => String::new(),
         },
         Pending::NoNodes => "there are no nodes".to_owned(),
