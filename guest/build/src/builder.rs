@@ -271,8 +271,10 @@ impl Builder {
     /// for every workspace, so that workspaces which share a target folder share what is built.
     fn flags(&self) -> OsString {
         let mut flags = OsString::new();
-        let remaps =
-            [(cargo_home(), "/cargo"), (Some(self.toolchain.library_source.clone()), "/rust")];
+        let remaps = [
+            (cargo_home(), "/cargo"),
+            (Some(self.toolchain.library_source.clone()), "/rust"),
+        ];
         for (from, to) in remaps {
             let Some(from) = from else { continue };
             if !flags.is_empty() {
