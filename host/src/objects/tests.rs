@@ -1,6 +1,7 @@
 //! Reading, checking, making and writing, from the outside.
 
 mod manifests;
+mod outcomes;
 mod reading;
 mod robustness;
 mod validation;
