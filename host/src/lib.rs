@@ -10,7 +10,7 @@ pub mod cel;
 pub mod configuration;
 pub mod names;
 pub mod node_selector;
+pub mod objects;
 pub mod placement;
 pub mod policy;
-pub mod objects;
 pub mod quantity;

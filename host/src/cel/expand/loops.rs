@@ -12,11 +12,7 @@ const OLD_ACCUMULATOR: &str = "__result__";
 
 impl Expansion<'_> {
     /// The names of one or two iteration variables.
-    fn variables(
-        &self,
-        vars: &[ExprId],
-        not_a_name: Problem,
-    ) -> Result<Variables, Problem> {
+    fn variables(&self, vars: &[ExprId], not_a_name: Problem) -> Result<Variables, Problem> {
         let mut names: Vec<Box<str>> = Vec::with_capacity(vars.len());
         for var in vars {
             let Some(name) = self.ident(*var) else {
