@@ -49,8 +49,8 @@ mod view;
 
 pub use capacity::Refusal;
 pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule, Shortage};
-pub use prepared::{Plan, Prepared};
 pub use lookup::{CounterLeft, DeviceView};
+pub use prepared::{Plan, Prepared};
 pub use share_ids::ShareIds;
 pub use view::PoolState;
 
@@ -152,9 +152,11 @@ pub struct RequestIndex {
 /// What a policy wants for one request.
 #[derive(Debug, Clone)]
 pub enum Choice {
-    /// These devices and no others; as many as the request asks for.
+    /// These devices and no others, in this order; as many as the request asks for. A device that
+    /// does not exist, is listed twice or may not be had means that the claims do not fit.
     Exact(Vec<DeviceIndex>),
-    /// These devices first, in this order; then all others in upstream's order.
+    /// These devices first, in this order; then all others in upstream's order. What cannot be had
+    /// is passed over: a preference forbids nothing.
     Prefer(Vec<DeviceIndex>),
 }
 

@@ -27,28 +27,28 @@ impl Search<'_> {
         self.guided = true;
         let positions: HashMap<u32, u32> = self.view.devices.iter().copied().zip(0..).collect();
         for (index, choice) in &guidance.choices {
-            let Some(variant) = self.plan.find(*index) else {
-                return false;
-            };
             let (exact, devices) = match choice {
                 Choice::Exact(devices) => (true, devices),
                 Choice::Prefer(devices) => (false, devices),
             };
+            let Some(variant) = self.plan.find(*index) else {
+                if exact {
+                    return false;
+                }
+                continue;
+            };
             let mut seen = Bits::new(self.view.devices.len());
             let mut order = Vec::new();
             for device in devices {
-                if device.0 as usize >= self.allocator.inventory.devices.len() {
-                    return false;
-                }
                 match positions.get(&device.0) {
-                    Some(position) if seen.get(*position) => return false,
-                    Some(position) => {
+                    Some(position) if !seen.get(*position) => {
                         seen.set(*position);
                         order.push(*position);
                     }
-                    // A wish for what the node does not have cannot be granted; a preference can.
-                    None if exact => return false,
-                    None => {}
+                    // A demand for what the node does not have, or for the same device twice, cannot
+                    // be met. A preference forbids nothing: what cannot be is passed over.
+                    _ if exact => return false,
+                    _ => {}
                 }
             }
             let state = &mut self.variants[variant];

@@ -88,7 +88,11 @@ fn guidance_for_what_does_not_exist_does_not_fit() {
             scene.guided(&two(), &choose(Choice::Exact(wish.clone()))),
             None
         );
-        assert_eq!(scene.guided(&two(), &choose(Choice::Prefer(wish))), None);
+        // A preference for what does not exist forbids nothing.
+        assert_eq!(
+            scene.guided(&two(), &choose(Choice::Prefer(wish))),
+            names(&[&["a", "b"]])
+        );
     }
     for index in [
         RequestIndex { claim: 1, ..FIRST },
@@ -102,7 +106,7 @@ fn guidance_for_what_does_not_exist_does_not_fit() {
         },
     ] {
         let guidance = Guidance {
-            choices: [(index, Choice::Prefer(Vec::new()))].into(),
+            choices: [(index, Choice::Exact(Vec::new()))].into(),
             alternatives: BTreeMap::new(),
         };
         assert_eq!(scene.guided(&two(), &guidance), None, "{index:?}");
