@@ -79,7 +79,7 @@ impl Manifests {
         let good = objects.iter().map(describe).collect();
         let (cluster, twice) = Cluster::from_objects(objects);
         problems.extend(twice);
-        let wanted = cross_check(&cluster, &problems);
+        let wanted = cross_check(&cluster);
         problems.extend(wanted);
         if problems
             .iter()
