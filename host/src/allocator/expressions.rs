@@ -75,8 +75,15 @@ impl Allocator {
     /// was asked before of slices that did not change.
     #[must_use]
     pub fn selector_evaluations(&self) -> u64 {
-        let known = self.expressions.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.values().map(|expression| expression.evaluations.load(Ordering::Relaxed)).sum()
+        let known = self
+            .expressions
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        known
+            .values()
+            .map(|expression| expression.evaluations.load(Ordering::Relaxed))
+            .sum()
     }
 }
 

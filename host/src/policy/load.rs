@@ -152,7 +152,7 @@ fn cure(imports: &[Import]) -> &'static str {
         .iter()
         .any(|import| import.name.starts_with("wasi:"))
     {
-        ": build it without WASI, or answer WASI inside the component (`supercargo policy build --stub-wasi`)"
+        ": build it for a target without WASI, such as wasm32-unknown-unknown"
     } else {
         ""
     }
