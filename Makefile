@@ -1,11 +1,14 @@
 # Thin targets over cargo: each line can be typed by hand.
 .PHONY: demo test lint bench setup
 
-setup:
-	@.ci/setup
+supercargo = cargo run --quiet --locked -p supercargo --
+policies = $${CARGO_TARGET_DIR:-target}/policies
 
 demo: setup
-	@echo demo
+	cargo build --locked -p supercargo
+	$(supercargo) policy build examples/policies/nvlink-groups examples/policies/mig-packing
+	$(supercargo) compare -f examples/scenes/nvlink.yaml --policy $(policies)/nvlink-groups.wasm
+	$(supercargo) compare -f examples/scenes/mig.yaml --policy $(policies)/mig-packing.wasm
 
 test: setup
 	cargo test --workspace --locked
@@ -13,7 +16,10 @@ test: setup
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 bench:
-	cargo run --release --locked -q -p supercargo-tests --bin bench
+	cargo run --release --locked --quiet -p supercargo-tests --bin bench
+
+setup:
+	@.ci/setup

@@ -113,7 +113,7 @@ fn place(claim: &ResourceClaim, entries: Vec<(Value, Value)>) -> Decision {
 }
 
 fn devices(decision: &Decision) -> Vec<String> {
-    let allocation = decision.allocation.as_ref().expect("the claim is placed");
+    let allocation = decision.allocation.as_ref().unwrap();
     let results = allocation.results[0]
         .devices
         .as_ref()

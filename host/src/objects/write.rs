@@ -40,7 +40,7 @@ pub fn yaml_values(values: &[Value]) -> String {
 
 /// Any values as one JSON `List`, indented.
 pub fn json_values(values: Vec<Value>) -> String {
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": values});
+    let list = json!({"apiVersion": "v1", "items": values, "kind": "List"});
     let mut text = format!("{list:#}");
     text.push('\n');
     text
