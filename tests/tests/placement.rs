@@ -67,7 +67,7 @@ fn node() -> Node {
 fn claim(classes: &[&str], constraints: Value) -> ResourceClaim {
     let requests: Vec<Value> = classes
         .iter()
-        .map(|class| json!({"name": class, "exactly": {"deviceClassName": class}}))
+        .map(|class| json!({"name": class, "exactly": {"deviceClassName": class, "allocationMode": "ExactCount", "count": 1}}))
         .collect();
     serde_json::from_value(
         json!({"metadata": {"name": "claim", "namespace": "default"},
@@ -165,7 +165,7 @@ fn a_preference_is_completed_by_the_allocator() {
 fn a_request_without_a_rule_is_first_fit_and_not_shown() {
     let decision = place(
         &claim(&["nic", "gpu"], json!([])),
-        vec![serving("gpu", &json!("tell"), json!({}))],
+        vec![serving("gpu", &json!({"tell": {}}), json!({}))],
     );
     assert_eq!(devices(&decision), ["nic-0", "gpu-0"]);
     let Answer::Proposals(proposals) = &decision.consultations[0].answer else {
@@ -232,13 +232,13 @@ fn a_crash_is_no_veto_unless_the_administrator_says_so() {
     let strict_answers = json!({"onNoProposal": "unschedulable"});
     let lenient = place(
         &claim,
-        vec![serving("gpu", &json!("crash"), strict_answers)],
+        vec![serving("gpu", &json!({"crash": {}}), strict_answers)],
     );
     assert_eq!(devices(&lenient), ["gpu-0"]);
     assert!(matches!(lenient.consultations[0].answer, Answer::Failed(_)));
     let strict = serving(
         "gpu",
-        &json!("crash"),
+        &json!({"crash": {}}),
         json!({"onFailure": "unschedulable"}),
     );
     assert!(place(&claim, vec![strict]).allocation.is_none());
@@ -248,8 +248,8 @@ fn a_crash_is_no_veto_unless_the_administrator_says_so() {
 fn the_users_order_of_alternatives_is_not_the_policys_to_change() {
     let claim: ResourceClaim = serde_json::from_value(json!({
         "metadata": {"name": "claim"}, "spec": {"devices": {"requests": [{"name": "fast", "firstAvailable": [
-            {"name": "two", "deviceClassName": "gpu", "count": 2},
-            {"name": "one", "deviceClassName": "gpu", "count": 1}]}]}}}))
+            {"name": "two", "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 2},
+            {"name": "one", "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 1}]}]}}}))
     .unwrap();
     let script = json!({"propose": [exact(&[3]), exact(&[3, 2])]});
     let decision = place(&claim, vec![serving("gpu", &script, json!({}))]);

@@ -16,11 +16,11 @@ pub enum Script {
     /// These proposals.
     Propose(Vec<Scripted>),
     /// One proposal of nothing, whose reason tells what was asked.
-    Tell,
+    Tell {},
     /// A refusal with this reason.
     Refuse(String),
     /// A crash.
-    Crash,
+    Crash {},
 }
 
 /// One proposal.
@@ -48,9 +48,9 @@ impl Select for FollowsScript {
                 .iter()
                 .map(|one| proposed(one, situation))
                 .collect()),
-            Script::Tell => Ok(Proposal::prefer().reason(tell(situation)).into()),
+            Script::Tell {} => Ok(Proposal::prefer().reason(tell(situation)).into()),
             Script::Refuse(reason) => Err(Refusal::new(reason)),
-            Script::Crash => std::process::abort(),
+            Script::Crash {} => std::process::abort(),
         }
     }
 }
