@@ -127,11 +127,11 @@ impl Placement {
         budget: Budget,
         trace: &mut Vec<Consultation>,
     ) -> Result<Option<Allocation>, AllocateError> {
+        let prepared = self.allocator.prepare(state);
+        let plan = prepared.plan(claims);
+        let mut left = budget;
         let free = Guidance::default();
-        let Some(first_fit) = self
-            .allocator
-            .allocate(state, node, claims, &free, budget)?
-        else {
+        let Some(first_fit) = plan.allocate_from(node, &free, &mut left)? else {
             return Ok(None);
         };
         if self.rules.is_empty() {
@@ -142,7 +142,7 @@ impl Placement {
             claims,
             &first_fit,
             |device| self.driver_of(device),
-            |request| self.allocator.candidates(state, node, claims, request),
+            |request| plan.candidates(node, request),
         )?;
         if groups.is_empty() {
             return Ok(Some(first_fit));
@@ -151,16 +151,14 @@ impl Placement {
             alternatives: alternatives(&first_fit),
             ..free
         };
-        let left = Budget {
-            steps: budget.steps.saturating_sub(first_fit.steps),
-            ..budget
-        };
         let mut search = Search {
             placement: self,
+            plan: &plan,
             state,
             node,
             claims,
             groups: &groups,
+            granted: budget.steps,
             budget: left,
             calls: 0,
             trace: Vec::new(),

@@ -61,15 +61,34 @@ impl Plan<'_, '_> {
         &self,
         node: &Node,
         guidance: &Guidance,
-        budget: Budget,
+        mut budget: Budget,
     ) -> Result<Option<Allocation>, AllocateError> {
-        self.ask(node, budget, |search| {
-            if search.run(guidance)? {
+        self.allocate_from(node, guidance, &mut budget)
+    }
+
+    /// As [`Allocator::allocate`], and takes the steps out of the budget, whatever the answer is, so
+    /// that several searches can share one.
+    ///
+    /// # Errors
+    /// As [`Allocator::allocate`].
+    pub fn allocate_from(
+        &self,
+        node: &Node,
+        guidance: &Guidance,
+        budget: &mut Budget,
+    ) -> Result<Option<Allocation>, AllocateError> {
+        let mut steps = 0;
+        let answer = self.ask(node, *budget, |search| {
+            let fits = search.run(guidance);
+            steps = search.steps;
+            if fits? {
                 search.outcome().map(Some)
             } else {
                 Ok(None)
             }
-        })
+        });
+        budget.steps = budget.steps.saturating_sub(steps);
+        answer
     }
 
     /// As [`Allocator::candidates`].

@@ -10,7 +10,7 @@ use super::decision::{Answer, Consultation, Outcome, Verdict, Weighed};
 use super::rules::Group;
 use super::{Placement, lower};
 use crate::allocator::{
-    AllocateError, AllocatedState, Allocation, Budget, Choice, DeviceIndex, Guidance,
+    AllocateError, AllocatedState, Allocation, Budget, Choice, DeviceIndex, Guidance, Plan,
 };
 use crate::configuration::Fallback;
 use crate::policy;
@@ -21,11 +21,14 @@ const MAX_CALLS: usize = 256;
 /// One question being answered.
 pub(super) struct Search<'a> {
     pub(super) placement: &'a Placement,
+    pub(super) plan: &'a Plan<'a, 'a>,
     pub(super) state: &'a AllocatedState,
     pub(super) node: &'a Node,
     pub(super) claims: &'a [&'a ResourceClaim],
     pub(super) groups: &'a [Group],
-    /// What is left of it.
+    /// The steps there were at first.
+    pub(super) granted: u64,
+    /// What is left.
     pub(super) budget: Budget,
     pub(super) calls: usize,
     /// One for each group that was asked, in order; a group asked again replaces its entry.
@@ -70,7 +73,10 @@ impl Search<'_> {
 
         for position in 0..proposals {
             let wanted = self.guided(depth, position, guidance);
-            let verdict = match self.allocate(&wanted) {
+            let verdict = match self
+                .plan
+                .allocate_from(self.node, &wanted, &mut self.budget)
+            {
                 Ok(None) => Verdict::Infeasible,
                 Ok(Some(allocation)) => {
                     self.set_outcome(depth, Outcome::Proposal(position));
@@ -103,12 +109,16 @@ impl Search<'_> {
     /// Asks the policy of a group. Devices that earlier groups have are not offered again.
     fn ask(&mut self, group: &Group, current: &Allocation) -> Result<Answer, AllocateError> {
         self.calls += 1;
-        let late = self
+        let steps = self.granted.saturating_sub(self.budget.steps);
+        if self
             .budget
             .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline);
-        if late || self.calls > MAX_CALLS {
-            return Err(AllocateError::Deadline { steps: 0 });
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            return Err(AllocateError::Deadline { steps });
+        }
+        if self.calls > MAX_CALLS {
+            return Err(AllocateError::GaveUp { steps });
         }
         let Some(advisor) = self.placement.policies.get(group.policy) else {
             return Ok(Answer::Proposals(Vec::new()));
@@ -172,23 +182,6 @@ impl Search<'_> {
             wanted.choices.insert(*request, choice(devices.clone()));
         }
         wanted
-    }
-
-    fn allocate(&mut self, guidance: &Guidance) -> Result<Option<Allocation>, AllocateError> {
-        let answer = self.placement.allocator.allocate(
-            self.state,
-            self.node,
-            self.claims,
-            guidance,
-            self.budget,
-        );
-        let spent = match &answer {
-            Ok(Some(allocation)) => allocation.steps,
-            Err(AllocateError::GaveUp { steps } | AllocateError::Deadline { steps }) => *steps,
-            Ok(None) | Err(AllocateError::Fatal(_) | AllocateError::NodeLocal(_)) => 1,
-        };
-        self.budget.steps = self.budget.steps.saturating_sub(spent.max(1));
-        answer
     }
 
     fn set_outcome(&mut self, depth: usize, outcome: Outcome) {
