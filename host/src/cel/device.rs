@@ -8,7 +8,7 @@ use k8s_openapi::api::resource::v1::{Device, DeviceAttribute};
 
 use super::ErrorKind;
 use super::evaluate::Failure;
-use super::library::semver::Version;
+use super::library::semver::{Version, is_plain};
 use super::value::{List, Map, Text, Value};
 
 /// The fields of `device`, in order.
@@ -47,27 +47,16 @@ impl<'a> Domains<'a> {
             return Ok(());
         };
         for (name, attribute) in attributes {
-            // The usual case first; what it leaves to the others does not change.
-            if attribute.ints.is_some() || attribute.bools.is_some() || attribute.strings.is_some()
+            // Nearly all attributes have one value that cannot be wrong.
+            if attribute.versions.is_none()
+                && (attribute.string.is_some()
+                    || attribute.int.is_some()
+                    || attribute.bool.is_some()
+                    || matches!(&attribute.version, Some(version) if is_plain(version)))
             {
                 continue;
             }
-            if let Some(versions) = &attribute.versions {
-                for version in versions {
-                    check_version(name, version)?;
-                }
-            } else if attribute.int.is_some()
-                || attribute.bool.is_some()
-                || attribute.string.is_some()
-            {
-            } else if let Some(version) = &attribute.version {
-                check_version(name, version)?;
-            } else {
-                return Err(Failure::new(
-                    ErrorKind::Other,
-                    format!("attribute {name}: unsupported attribute value"),
-                ));
-            }
+            check_attribute(name, attribute)?;
         }
         Ok(())
     }
@@ -122,6 +111,26 @@ impl<'a> Domains<'a> {
             return self.value(kind, joined);
         }
         self.value(kind, &format!("{domain}/{name}"))
+    }
+
+    /// The same where `qualified`, the domain and the name in one, was written down before.
+    pub(crate) fn named_as(
+        &self,
+        kind: DomainKind,
+        domain: &str,
+        name: &str,
+        qualified: &str,
+    ) -> Option<Value<'a>> {
+        if domain == self.driver
+            && !name.contains('/')
+            && let Some(value) = self.value(kind, name)
+        {
+            return Some(value);
+        }
+        if domain.contains('/') {
+            return None;
+        }
+        self.value(kind, qualified)
     }
 
     /// The value of a name as the device spells it.
@@ -202,6 +211,29 @@ fn attribute(attribute: &DeviceAttribute) -> Option<Value<'_>> {
     } else {
         Value::Semver(Text::Borrowed(attribute.version.as_ref()?))
     })
+}
+
+/// The check of one attribute, whatever it has.
+#[inline(never)]
+fn check_attribute(name: &str, attribute: &DeviceAttribute) -> Result<(), Failure> {
+    if attribute.ints.is_some() || attribute.bools.is_some() || attribute.strings.is_some() {
+        return Ok(());
+    }
+    if let Some(versions) = &attribute.versions {
+        return versions
+            .iter()
+            .try_for_each(|version| check_version(name, version));
+    }
+    if attribute.int.is_some() || attribute.bool.is_some() || attribute.string.is_some() {
+        return Ok(());
+    }
+    match &attribute.version {
+        Some(version) => check_version(name, version),
+        None => Err(Failure::new(
+            ErrorKind::Other,
+            format!("attribute {name}: unsupported attribute value"),
+        )),
+    }
 }
 
 fn check_version(attribute: &str, version: &str) -> Result<(), Failure> {

@@ -98,7 +98,16 @@ fn logical<'a>(
     decisive: bool,
     frame: &mut Frame<'a>,
 ) -> Result<Value<'a>, Failure> {
-    let mut failed = None;
+    logical_after(None, terms, decisive, frame)
+}
+
+/// The same after terms that did not decide, of which the first that failed is known.
+fn logical_after<'a>(
+    mut failed: Option<Failure>,
+    terms: &'a [Node],
+    decisive: bool,
+    frame: &mut Frame<'a>,
+) -> Result<Value<'a>, Failure> {
     for term in terms {
         match term.evaluate(frame) {
             Ok(Value::Bool(value)) if value == decisive => return Ok(Value::Bool(decisive)),
@@ -144,6 +153,11 @@ fn equality<'a>(
             frame.charge(u64::from(!a.is_empty() && !b.is_empty()))?;
             Ok(Value::Bool(same == wanted))
         }
+        (Ok(Value::String(a)), Ok(Value::String(b))) => {
+            let (a, b) = (a.as_str(), b.as_str());
+            frame.charge(price::shorter(a, b))?;
+            Ok(Value::Bool((a == b) == wanted))
+        }
         (Ok(Value::Int(a)), Ok(Value::Int(b))) => {
             frame.charge(1)?;
             Ok(Value::Bool((a == b) == wanted))
@@ -184,6 +198,15 @@ fn optional_or<'a>(
     frame: &mut Frame<'a>,
     unwrap: bool,
 ) -> Result<Value<'a>, Failure> {
+    if unwrap
+        && let Node::Attribute(attribute) = left
+        && let Some(found) = attribute.unwrapped(frame)
+    {
+        return match found {
+            Some(value) => Ok(value),
+            None => right.evaluate(frame),
+        };
+    }
     match left.evaluate(frame)? {
         Value::Optional(None) => right.evaluate(frame),
         Value::Optional(Some(value)) if unwrap => Ok((*value).clone()),

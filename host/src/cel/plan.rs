@@ -303,6 +303,7 @@ impl<'c> Planner<'c> {
         let result = self.plan(comprehension.result)?;
         self.scopes.pop();
         Ok(Node::Fold(Box::new(Fold {
+            decisive: self.decisive(comprehension),
             range,
             variable,
             second_variable,
@@ -311,6 +312,48 @@ impl<'c> Planner<'c> {
             step,
             result,
         })))
+    }
+
+    /// Whether the comprehension is `exists` (true) or `all` (false): an accumulator that starts
+    /// undecided, is joined with each element's answer, and is the result.
+    fn decisive(&self, comprehension: &Comprehension) -> Option<bool> {
+        let ast = &self.checked.ast;
+        let is_accumulator =
+            |id: ExprId| matches!(ast.kind(id), Kind::Ident(name) if **name == *ACCUMULATOR);
+        let only = |id: ExprId, wanted: &str| match ast.kind(id) {
+            Kind::Call {
+                function,
+                target: None,
+                args,
+            } if **function == *wanted => match args.as_slice() {
+                [arg] => Some(*arg),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Kind::Literal(Literal::Bool(start)) = ast.kind(comprehension.accu_init) else {
+            return None;
+        };
+        let decisive = !*start;
+        let mut tested = only(comprehension.loop_condition, operator::NOT_STRICTLY_FALSE)?;
+        if decisive {
+            tested = only(tested, operator::LOGICAL_NOT)?;
+        }
+        let joins = match ast.kind(comprehension.loop_step) {
+            Kind::Call { function, args, .. } => {
+                let wanted = if decisive {
+                    operator::LOGICAL_OR
+                } else {
+                    operator::LOGICAL_AND
+                };
+                **function == *wanted
+                    && matches!(args.as_slice(), [first, _] if is_accumulator(*first))
+            }
+            _ => false,
+        };
+        let named = *comprehension.accu_var == *ACCUMULATOR;
+        (named && joins && is_accumulator(tested) && is_accumulator(comprehension.result))
+            .then_some(decisive)
     }
 
     /// A slot for a variable that comes into scope. No two variables share one, since an

@@ -7,7 +7,7 @@
 
 use super::ast::operator;
 use super::evaluate::{Failure, Frame};
-use super::value::Value;
+use super::value::{Value, characters};
 
 /// What traversing one character or byte costs.
 const SCAN: f64 = 0.1;
@@ -77,6 +77,15 @@ pub(crate) enum Price {
     reason = "upstream's units are computed so"
 )]
 fn scaled(size: u64, factor: f64) -> u64 {
+    // The same in whole numbers: no product this small rounds across one.
+    if size <= u64::from(u32::MAX) {
+        if factor == SCAN {
+            return size.div_ceil(10);
+        }
+        if factor == REGEX {
+            return size.div_ceil(4);
+        }
+    }
     (size as f64 * factor).ceil() as u64
 }
 
@@ -235,6 +244,11 @@ impl Price {
                 .saturating_add(1),
         })
     }
+}
+
+/// Comparing two strings up to the length of the shorter.
+pub(crate) fn shorter(a: &str, b: &str) -> u64 {
+    scaled(characters(a).min(characters(b)), SCAN)
 }
 
 /// Making a list by so many steps.

@@ -215,5 +215,8 @@ impl<'a> Value<'a> {
 
 /// The number of characters; most text is short and ASCII.
 pub(crate) fn characters(text: &str) -> u64 {
+    if text.is_ascii() {
+        return text.len() as u64;
+    }
     text.chars().count() as u64
 }

@@ -59,33 +59,81 @@ impl Attribute {
         if cost > super::COST_LIMIT {
             return None;
         }
+        if let Shortcut::Member { slot, name } = shortcut {
+            return self.member(*slot, name, cost, frame);
+        }
         frame.cost = cost;
         Some(match shortcut {
+            Shortcut::Member { .. } => return None,
             Shortcut::Driver => Ok(Value::text(frame.domains.driver)),
+            Shortcut::Domain { kind, domain } => Ok(Value::Map(
+                frame
+                    .domains
+                    .domain(*kind, domain)
+                    .map_or(Map::Empty, |domain| Map::Names(*kind, domain)),
+            )),
             Shortcut::Named {
                 kind,
                 domain,
                 name,
                 qualified,
+                optional,
             } => {
-                let domains = &frame.domains;
-                let bare = if **domain == *domains.driver && !name.contains('/') {
-                    domains.value(*kind, name)
-                } else {
-                    None
-                };
-                let found = match bare {
-                    Some(value) => Some(value),
-                    None if domain.contains('/') => None,
-                    None => domains.value(*kind, qualified),
-                };
-                if self.test_only {
+                let found = frame.domains.named_as(*kind, domain, name, qualified);
+                if *optional {
+                    // A step that finds nothing is not charged.
+                    frame.cost -= u64::from(found.is_none());
+                    Ok(found.map_or(Value::Optional(None), Value::some))
+                } else if self.test_only {
                     Ok(Value::Bool(found.is_some()))
                 } else {
                     found.ok_or_else(|| Failure::no_such_key(name))
                 }
             }
         })
+    }
+
+    /// A name in the domain that a variable holds, if it holds one.
+    #[inline(never)]
+    fn member<'a>(
+        &'a self,
+        slot: usize,
+        name: &'a str,
+        cost: u64,
+        frame: &mut Frame<'a>,
+    ) -> Option<Result<Value<'a>, Failure>> {
+        let Some(Slot::Value(Value::Map(Map::Names(kind, domain)))) = frame.slots.get(slot) else {
+            return None;
+        };
+        let found = frame.domains.named(*kind, domain, name);
+        frame.cost = cost;
+        Some(if self.test_only {
+            Ok(Value::Bool(found.is_some()))
+        } else {
+            found.ok_or_else(|| Failure::no_such_key(name))
+        })
+    }
+
+    /// The value in an optional path of a shortcut, without an optional around it; none where
+    /// there is no such shortcut, or it could cost too much.
+    pub(super) fn unwrapped<'a>(&'a self, frame: &mut Frame<'a>) -> Option<Option<Value<'a>>> {
+        let Some(Shortcut::Named {
+            kind,
+            domain,
+            name,
+            qualified,
+            optional: true,
+        }) = &self.shortcut
+        else {
+            return None;
+        };
+        let cost = frame.cost + self.qualifiers.len() as u64 + 1;
+        if cost > super::COST_LIMIT {
+            return None;
+        }
+        let found = frame.domains.named_as(*kind, domain, name, qualified);
+        frame.cost = cost - u64::from(found.is_none());
+        Some(found)
     }
 
     /// The value of the path; only its steps are charged.

@@ -2,6 +2,7 @@
 
 use super::{Failure, Frame};
 use crate::cel::plan::{Call, Callee};
+use crate::cel::price::Price;
 use crate::cel::value::Value;
 
 impl Call {
@@ -53,6 +54,9 @@ impl Call {
 
     /// Calls with arguments that all have values.
     fn run<'a>(&self, args: &[Value<'a>], frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
+        if self.price == Price::One {
+            return self.run_for_one(args, frame);
+        }
         let before = if self.price.needs_result() {
             None
         } else {
@@ -61,10 +65,7 @@ impl Call {
         if let Some(cost) = before {
             frame.must_afford(cost)?;
         }
-        let result = match &self.callee {
-            Callee::Function(function) => function(frame, args),
-            Callee::Regex(function, regex) => function.apply(regex, args, frame),
-        };
+        let result = self.apply(args, frame);
         if matches!(&result, Err(failure) if failure.ends_evaluation()) {
             return result;
         }
@@ -74,6 +75,28 @@ impl Call {
         };
         frame.charge(cost)?;
         result
+    }
+
+    /// The same for the price that most calls have.
+    fn run_for_one<'a>(
+        &self,
+        args: &[Value<'a>],
+        frame: &mut Frame<'a>,
+    ) -> Result<Value<'a>, Failure> {
+        frame.must_afford(1)?;
+        let result = self.apply(args, frame);
+        if matches!(&result, Err(failure) if failure.ends_evaluation()) {
+            return result;
+        }
+        frame.charge(1)?;
+        result
+    }
+
+    fn apply<'a>(&self, args: &[Value<'a>], frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
+        match &self.callee {
+            Callee::Function(function) => function(frame, args),
+            Callee::Regex(function, regex) => function.apply(regex, args, frame),
+        }
     }
 
     fn cost<'a>(

@@ -1,16 +1,23 @@
 //! Comprehensions.
 
-use super::{Failure, Frame, append, charged};
+use super::{Failure, Frame, append, charged, logical_after};
 use crate::cel::ErrorKind;
 use crate::cel::library::operators;
-use crate::cel::plan::{Accumulate, Addition, Fold};
+use crate::cel::plan::{Accumulate, Addition, Fold, Node};
 use crate::cel::price;
-use crate::cel::value::{Entries, Map, Value};
+use crate::cel::value::{Entries, List, Map, Value};
 use std::sync::Arc;
 
 impl Fold {
     pub(super) fn evaluate<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>, Failure> {
         let range = self.range.evaluate(frame)?;
+        if let (Some(decisive), Value::List(list), None) =
+            (self.decisive, &range, self.second_variable)
+            && let Node::And(terms) | Node::Or(terms) = &self.step
+            && let Some((_, terms)) = terms.split_first()
+        {
+            return self.quantify(decisive, list, terms, frame);
+        }
         frame.clear(self.accumulator);
         match (range, self.second_variable) {
             (Value::List(list), second) => {
@@ -57,6 +64,41 @@ impl Fold {
             }
         }
         self.result.evaluate(frame)
+    }
+
+    /// `all` and `exists` of a list: the rounds below with the accumulator at hand, charged alike.
+    /// It is read by the condition (which also negates it for `exists`), by the step, and as the
+    /// result.
+    fn quantify<'a>(
+        &'a self,
+        decisive: bool,
+        list: &List<'a>,
+        terms: &'a [Node],
+        frame: &mut Frame<'a>,
+    ) -> Result<Value<'a>, Failure> {
+        let condition = if decisive { 3 } else { 2 };
+        let mut decided = false;
+        let mut failed = None;
+        for item in list.iter() {
+            frame.set(self.variable, Ok(item));
+            frame.work(1)?;
+            frame.charge_steps(condition)?;
+            if decided {
+                break;
+            }
+            frame.charge(1)?;
+            match logical_after(failed.take(), terms, decisive, frame) {
+                Ok(Value::Bool(value)) => decided = value == decisive,
+                Ok(_) => failed = Some(Failure::no_such_overload()),
+                Err(failure) if failure.ends_evaluation() => return Err(failure),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        frame.charge(1)?;
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(Value::Bool(decided == decisive)),
+        }
     }
 
     /// One round. False if the condition ended the loop; a condition that fails does not.

@@ -6,6 +6,8 @@
 //! upstream's account does not see, say comparing two lists of lists: it is large, so that no
 //! sensible selector meets it, and small enough that no selector runs for more than moments.
 
+use smallvec::SmallVec;
+
 use super::Failure;
 use crate::cel::device::Domains;
 use crate::cel::plan::Node;
@@ -38,7 +40,7 @@ pub(crate) struct Frame<'a> {
     /// What fills the slot of an accumulator when it is first read.
     pub(super) initial: &'a [Option<Node>],
     /// The variables of comprehensions, each in a slot of its own.
-    pub(super) slots: Vec<Slot<'a>>,
+    pub(super) slots: SmallVec<[Slot<'a>; 4]>,
     pub(super) cost: u64,
     work: u64,
 }
@@ -95,6 +97,17 @@ impl<'a> Frame<'a> {
         if self.cost > COST_LIMIT {
             return Err(Failure::cost_exceeded());
         }
+        Ok(())
+    }
+
+    /// Charges so many steps of one unit each, of which the first that cannot be paid is the last.
+    pub(super) fn charge_steps(&mut self, steps: u64) -> Result<(), Failure> {
+        let cost = self.cost.saturating_add(steps);
+        if cost > COST_LIMIT {
+            self.cost = self.cost.max(COST_LIMIT).saturating_add(1);
+            return Err(Failure::cost_exceeded());
+        }
+        self.cost = cost;
         Ok(())
     }
 

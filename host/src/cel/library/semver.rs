@@ -90,6 +90,11 @@ impl<'t> Version<'t> {
     }
 }
 
+/// Whether the text is a version of three numbers and nothing else: what it says is not read.
+pub(crate) fn is_plain(text: &str) -> bool {
+    plain(text.as_bytes()).is_some()
+}
+
 /// The numbers of a version that has nothing else, in one pass: nearly all versions are so.
 fn plain(text: &[u8]) -> Option<(u64, u64, u64)> {
     // No number of nineteen digits is too large.

@@ -103,6 +103,10 @@ pub(crate) enum QualifierKey {
 pub(crate) enum Shortcut {
     /// `device.driver`.
     Driver,
+    /// `device.attributes["domain"]`, or the same of the capacity.
+    Domain { kind: DomainKind, domain: Box<str> },
+    /// `variable.name`, where the variable holds a domain.
+    Member { slot: usize, name: Box<str> },
     /// `device.attributes["domain"].name`, or the same of the capacity.
     Named {
         kind: DomainKind,
@@ -110,6 +114,8 @@ pub(crate) enum Shortcut {
         name: Box<str>,
         /// As the device spells it.
         qualified: Box<str>,
+        /// Written with a question mark before the name.
+        optional: bool,
     },
 }
 
@@ -145,6 +151,9 @@ pub(crate) struct Fold {
     pub(crate) variable: usize,
     pub(crate) second_variable: Option<usize>,
     pub(crate) accumulator: usize,
+    /// Of `all` and `exists`, in the form in which the macros write them: the answer of an element
+    /// that settles the whole.
+    pub(crate) decisive: Option<bool>,
     pub(crate) condition: Node,
     pub(crate) step: Node,
     pub(crate) result: Node,
@@ -211,30 +220,49 @@ impl Attribute {
     }
 
     fn find_shortcut(&self) -> Option<Shortcut> {
-        if !matches!(self.base, Base::Device) {
-            return None;
+        match (&self.base, self.qualifiers.as_slice()) {
+            (Base::Device, _) => {}
+            (Base::Slot(slot), [only]) if !only.optional => {
+                let QualifierKey::Constant(Value::String(name)) = &only.key else {
+                    return None;
+                };
+                return Some(Shortcut::Member {
+                    slot: *slot,
+                    name: name.as_str().into(),
+                });
+            }
+            _ => return None,
         }
         let mut names = Vec::with_capacity(self.qualifiers.len());
+        let mut optional = false;
         for qualifier in &self.qualifiers {
             let QualifierKey::Constant(Value::String(name)) = &qualifier.key else {
                 return None;
             };
-            if qualifier.optional {
+            // Only the last may be: what follows would be another path.
+            if optional {
                 return None;
             }
+            optional = qualifier.optional;
             names.push(name.as_str());
         }
+        let kind = |field: &str| match field {
+            "attributes" => Some(DomainKind::Attributes),
+            "capacity" => Some(DomainKind::Capacity),
+            _ => None,
+        };
         match names.as_slice() {
-            ["driver"] if !self.test_only => Some(Shortcut::Driver),
-            [field @ ("attributes" | "capacity"), domain, name] => Some(Shortcut::Named {
-                kind: if *field == "attributes" {
-                    DomainKind::Attributes
-                } else {
-                    DomainKind::Capacity
-                },
+            ["driver"] if !self.test_only && !optional => Some(Shortcut::Driver),
+            [field, domain] if !self.test_only && !optional => Some(Shortcut::Domain {
+                kind: kind(field)?,
+                domain: (*domain).into(),
+            }),
+            [field, domain, name] if !(self.test_only && optional) => Some(Shortcut::Named {
+                kind: kind(field)?,
                 domain: (*domain).into(),
                 name: (*name).into(),
                 qualified: format!("{domain}/{name}").into(),
+                optional,
             }),
             _ => None,
         }
