@@ -34,7 +34,7 @@ pub(crate) fn function(name: &str, overload: Option<&str>) -> Option<Function> {
     operators::function(name)
         .or_else(|| convert::function(name))
         .or_else(|| strings::function(name))
-        .or_else(|| lists::function(name))
+        .or_else(|| lists::function(name, overload))
         .or_else(|| sort::function(name))
         .or_else(|| sets::function(name))
         .or_else(|| optionals::function(name))

@@ -50,7 +50,8 @@ impl Estimator<'_> {
                 with_args(read(text), Some(quoted))
             }
             ("starts_with_string" | "ends_with_string", _, [part]) => with_args(read(part), None),
-            ("in_list", _, [_, list]) => with_args(list.size_or_unknown(), None),
+            // By a factor of one, for upstream does: sizes above 2^53 lose their last digits.
+            ("in_list", _, [_, list]) => with_args(list.size_or_unknown().scaled(1.0), None),
             ("matches_string", Some(text), [regex]) | ("matches", None, [text, regex]) => {
                 with_args(regex_match(text.size_or_unknown(), regex), None)
             }

@@ -243,15 +243,100 @@ fn range<'a>(_: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure
     }
 }
 
+/// Whether the first element is of the type that the checker chose an overload for. It can choose
+/// one alone where the elements are of another: sorting a `dyn` list by a key of some type makes it,
+/// to the checker, a list of that type.
+fn is_for(overload: &str, args: &[Value<'_>]) -> bool {
+    let [Value::List(list)] = args else {
+        return false;
+    };
+    let Some(first) = list.get(0) else {
+        return true;
+    };
+    match overload.split('_').nth(1) {
+        Some("int") => matches!(first, Value::Int(_)),
+        Some("uint") => matches!(first, Value::Uint(_)),
+        Some("double") => matches!(first, Value::Double(_)),
+        Some("bool") => matches!(first, Value::Bool(_)),
+        Some("duration") => matches!(first, Value::Duration(_)),
+        Some("timestamp") => matches!(first, Value::Timestamp(_)),
+        Some("string") => matches!(first, Value::String(_)),
+        Some("bytes") => matches!(first, Value::Bytes(_)),
+        _ => true,
+    }
+}
+
+/// A function of the shape `list_TYPE_name` for one type alone.
+macro_rules! typed {
+    ($name:literal, $function:expr, $overload:expr, [$($one:literal),*]) => {
+        match $overload {
+            $(Some($one) => |frame, args| {
+                if is_for($one, args) { $function(frame, args) } else { Err(mismatch($name, args)) }
+            },)*
+            _ => $function,
+        }
+    };
+}
+
+fn min<'a>(frame: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
+    extreme(frame, "min", args, std::cmp::Ordering::Greater)
+}
+
+fn max<'a>(frame: &mut Frame<'a>, args: &[Value<'a>]) -> Result<Value<'a>, Failure> {
+    extreme(frame, "max", args, std::cmp::Ordering::Less)
+}
+
 /// The functions of this module.
-pub(crate) fn function(name: &str) -> Option<Function> {
+pub(crate) fn function(name: &str, overload: Option<&str>) -> Option<Function> {
     Some(match name {
         "indexOf" => index_of,
         "lastIndexOf" => last_index_of,
-        "isSorted" => is_sorted,
+        "isSorted" => typed!(
+            "isSorted",
+            is_sorted,
+            overload,
+            [
+                "list_int_is_sorted_bool",
+                "list_uint_is_sorted_bool",
+                "list_double_is_sorted_bool",
+                "list_bool_is_sorted_bool",
+                "list_duration_is_sorted_bool",
+                "list_timestamp_is_sorted_bool",
+                "list_string_is_sorted_bool",
+                "list_bytes_is_sorted_bool"
+            ]
+        ),
         "sum" => sum,
-        "min" => |frame, args| extreme(frame, "min", args, std::cmp::Ordering::Greater),
-        "max" => |frame, args| extreme(frame, "max", args, std::cmp::Ordering::Less),
+        "min" => typed!(
+            "min",
+            min,
+            overload,
+            [
+                "list_int_min_int",
+                "list_uint_min_uint",
+                "list_double_min_double",
+                "list_bool_min_bool",
+                "list_duration_min_duration",
+                "list_timestamp_min_timestamp",
+                "list_string_min_string",
+                "list_bytes_min_bytes"
+            ]
+        ),
+        "max" => typed!(
+            "max",
+            max,
+            overload,
+            [
+                "list_int_max_int",
+                "list_uint_max_uint",
+                "list_double_max_double",
+                "list_bool_max_bool",
+                "list_duration_max_duration",
+                "list_timestamp_max_timestamp",
+                "list_string_max_string",
+                "list_bytes_max_bytes"
+            ]
+        ),
         "includes" => includes,
         "slice" => slice,
         "flatten" => flatten,
