@@ -333,25 +333,14 @@ impl Allocator {
         }
     }
 
-    /// The published device, with its driver's name.
-    #[must_use]
-    pub fn device(
-        &self,
-        device: DeviceIndex,
-    ) -> Option<(&str, &k8s_openapi::api::resource::v1::Device)> {
-        let published = self.inventory.devices.get(device.0 as usize)?;
-        let driver = &self.inventory.slice(published.slice).object.spec.driver;
-        Some((driver, self.inventory.device(device.0)))
-    }
-
     /// What a device draws from shared counters as published now: what belongs into
     /// [`AllocatedState::counters`] when it is allocated.
     #[must_use]
     pub fn counters_of(&self, device: DeviceIndex) -> BTreeMap<String, BTreeMap<String, Quantity>> {
         let mut sets: BTreeMap<String, BTreeMap<String, Quantity>> = BTreeMap::new();
         let consumed = self
-            .device(device)
-            .and_then(|(_, device)| device.consumes_counters.as_ref());
+            .view(device)
+            .and_then(|view| view.device.consumes_counters.as_ref());
         for consumption in consumed.into_iter().flatten() {
             let set = sets.entry(consumption.counter_set.clone()).or_default();
             for (name, counter) in &consumption.counters {
