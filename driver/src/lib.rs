@@ -8,9 +8,11 @@
 
 pub mod claims;
 pub mod cli;
+pub mod devices;
 pub mod input;
 pub mod inventory;
 pub mod manifests;
+pub mod node;
 pub mod policies;
 pub mod render;
 pub mod topology;

@@ -12,6 +12,7 @@ pub mod names;
 pub mod node_selector;
 pub mod objects;
 pub mod placement;
+pub mod plan;
 pub mod policy;
 pub mod quantity;
 pub mod scheduling;

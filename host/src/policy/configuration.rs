@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::types::{ParameterSource, Parameters, Quantity, Text, Value};
@@ -231,7 +232,8 @@ pub struct ContainerEdits {
 }
 
 /// Who may use a GPU at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum ComputeMode {
@@ -257,7 +259,8 @@ pub struct SetComputeMode {
 }
 
 /// How long a process keeps a shared GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum TimeSlice {
@@ -296,7 +299,7 @@ pub struct SetMigMode {
 }
 
 /// Where a partition sits on a GPU, in memory slices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
 #[component(record)]
 pub struct Placement {
     /// The first.
@@ -399,7 +402,8 @@ pub struct WriteSysfs {
 }
 
 /// The value of a device property.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum PropertyValue {
     /// A whole number, in the property's own unit.

@@ -1,0 +1,3 @@
+//! The node driver: a DRA kubelet plugin that announces what its node has and prepares claims.
+
+pub mod claims;
