@@ -6,9 +6,11 @@
 //! nothing at all.
 
 mod claim;
+mod question;
 mod step;
 
-pub use claim::{ClaimOnNode, DeviceOfClaim, ResolvedParameters};
+pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
+pub use question::question;
 pub use step::{Step, UnitId};
 
 use crate::policy::configuration::{ContainerEdits, DeviceStatus};
