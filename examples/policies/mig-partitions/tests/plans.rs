@@ -1,4 +1,5 @@
 //! What is planned for partitions.
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use mig_partitions::MigPartitions;
 use supercargo_guest::bindings::exports::supercargo::policy::{configuration as raw, types};

@@ -1,4 +1,5 @@
 //! Parameters as users write them, right and wrong, and what is planned for them.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail so")]
 
 use supercargo_guest::bindings::exports::supercargo::policy::{configuration as raw, types};
 use supercargo_guest::configuration::{Action, Plan, TimeSlice};
