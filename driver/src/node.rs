@@ -1,3 +1,9 @@
 //! The node driver: a DRA kubelet plugin that announces what its node has and prepares claims.
 
 pub mod claims;
+pub mod events;
+pub mod kubernetes;
+pub mod metrics;
+pub mod policies;
+pub mod probes;
+pub mod telemetry;
