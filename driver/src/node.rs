@@ -6,4 +6,5 @@ pub mod kubernetes;
 pub mod metrics;
 pub mod policies;
 pub mod probes;
+pub mod status;
 pub mod telemetry;

@@ -278,3 +278,62 @@ impl EncodeLabelValue for EventFate {
         .encode(encoder)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use supercargo_host::policy::{Engine, EngineOptions};
+
+    use super::*;
+    use crate::node::policies::Origin;
+
+    /// Numbers for a test.
+    pub(crate) fn metrics() -> Arc<Metrics> {
+        let options = EngineOptions {
+            concurrency: 1,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::new(options).unwrap();
+        let policies = Policies::new("gpu.nvidia.com", engine, Origin::default()).unwrap();
+        Arc::new(Metrics::new("gpu.nvidia.com", Arc::new(policies)))
+    }
+
+    #[test]
+    fn every_number_is_told_with_what_it_means() {
+        let metrics = metrics();
+        metrics.operated(Operation::Prepare, "ok", Duration::from_micros(800));
+        metrics.operated(
+            Operation::Prepare,
+            "InvalidParameters",
+            Duration::from_micros(300),
+        );
+        metrics.refused_plan("time-slicing");
+        metrics.prepared(2, 3);
+        metrics.slice_write("create", "ok");
+        metrics.status_write("ok");
+        metrics.event(EventFate::Written);
+        metrics.registered(true);
+        let text = metrics.text().unwrap();
+        // What the process takes differs from run to run.
+        let (steady, process): (Vec<&str>, Vec<&str>) = text
+            .lines()
+            .partition(|line| !line.starts_with("process_"));
+        insta::assert_snapshot!(steady.join("\n"));
+        let names: Vec<&str> = process
+            .iter()
+            .filter_map(|line| {
+                let (name, value) = line.split_once(' ')?;
+                let value: f64 = value.parse().ok()?;
+                (value > 0.0).then_some(name)
+            })
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "process_start_time_seconds",
+                "process_resident_memory_bytes",
+                "process_open_fds",
+                "process_cpu_seconds_total"
+            ]
+        );
+    }
+}
