@@ -314,9 +314,8 @@ pub(crate) mod tests {
         metrics.registered(true);
         let text = metrics.text().unwrap();
         // What the process takes differs from run to run.
-        let (steady, process): (Vec<&str>, Vec<&str>) = text
-            .lines()
-            .partition(|line| !line.starts_with("process_"));
+        let (steady, process): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| !line.starts_with("process_"));
         insta::assert_snapshot!(steady.join("\n"));
         let names: Vec<&str> = process
             .iter()

@@ -11,29 +11,24 @@
 mod wanted;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::resource::v1::{AllocatedDeviceStatus, NetworkDeviceData};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use super::api::{ApiError, ResourceApi};
 use super::claims::ClaimRef;
 use super::metrics::Metrics;
 use wanted::{Verdict, Wanted};
 
 /// How many reports wait to be taken up.
 const QUEUE: usize = 256;
-/// How long one write may take.
-const WRITE: Duration = Duration::from_secs(5);
 /// The API's limit on a condition's message, in bytes.
 const MESSAGE: usize = 32_768;
 
@@ -65,34 +60,21 @@ pub struct DeviceStatuses {
     metrics: Arc<Metrics>,
 }
 
-/// Who writes, and in which version of the API.
-#[derive(Debug, Clone)]
-pub struct StatusWriter {
-    /// The driver whose devices these are.
-    pub driver: String,
-    /// The node.
-    pub node: String,
-    /// The version of resource.k8s.io that the API server serves.
-    pub version: String,
-}
-
 impl DeviceStatuses {
-    /// Starts writing. The task ends when nobody can report any more and all is written or given up.
+    /// Starts writing for this driver on this node. The task ends when nobody can report any more and
+    /// all is written or given up.
     #[must_use]
     pub fn start(
-        client: Client,
-        writer: StatusWriter,
+        api: ResourceApi,
+        driver: &str,
+        node: &str,
         metrics: Arc<Metrics>,
     ) -> (Self, JoinHandle<()>) {
         let (queue, reports) = mpsc::channel(QUEUE);
         let task = Task {
-            manager: writer.manager(),
-            api: ApiResource::from_gvk_with_plural(
-                &GroupVersionKind::gvk("resource.k8s.io", &writer.version, "ResourceClaim"),
-                "resourceclaims",
-            ),
-            driver: writer.driver,
-            client,
+            api,
+            driver: driver.to_owned(),
+            manager: manager(driver, node),
             metrics: Arc::clone(&metrics),
             wanted: Wanted::default(),
         };
@@ -107,18 +89,15 @@ impl DeviceStatuses {
     }
 }
 
-impl StatusWriter {
-    /// The field manager: at most 128 bytes, so the node is there as a digest.
-    fn manager(&self) -> String {
-        let digest = Sha256::digest(&self.node);
-        let short: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
-        format!("supercargo/{}/{short}", self.driver)
-    }
+/// The field manager: at most 128 bytes, so the node is there as a digest.
+fn manager(driver: &str, node: &str) -> String {
+    let digest = Sha256::digest(node);
+    let short: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("supercargo/{driver}/{short}")
 }
 
 struct Task {
-    client: Client,
-    api: ApiResource,
+    api: ResourceApi,
     driver: String,
     manager: String,
     metrics: Arc<Metrics>,
@@ -164,22 +143,18 @@ impl Task {
             .zip(times)
             .map(|(device, since)| status(&self.driver, device, since))
             .collect();
-        let patch = json!({
-            "apiVersion": self.api.api_version,
-            "kind": self.api.kind,
-            // With the uid, a new claim of the same name is left alone.
-            "metadata": {"name": claim.name, "namespace": claim.namespace, "uid": claim.uid},
-            "status": {"devices": statuses},
-        });
-        let claims: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &claim.namespace, &self.api);
-        let parameters = PatchParams::apply(&self.manager).force();
-        let patch = Patch::Apply(patch);
-        let write = claims.patch_status(&claim.name, &parameters, &patch);
-        let verdict = match timeout(WRITE, write).await {
-            Ok(Ok(_)) => Verdict::Done,
-            Ok(Err(error)) => judge(&claim, &error),
-            Err(_) => Verdict::Again("timeout"),
+        let status = json!({ "devices": statuses });
+        let ClaimRef {
+            namespace,
+            name,
+            uid,
+        } = &claim;
+        let write = self
+            .api
+            .apply_claim_status(namespace, name, uid, &self.manager, &status);
+        let verdict = match write.await {
+            Ok(()) => Verdict::Done,
+            Err(error) => judge(&claim, &error),
         };
         self.metrics.status_write(verdict.name());
         self.wanted.wrote(&claim, verdict, Instant::now());
@@ -187,32 +162,29 @@ impl Task {
 }
 
 /// What an error means for what is wanted.
-fn judge(claim: &ClaimRef, error: &kube::Error) -> Verdict {
-    let kube::Error::Api(status) = error else {
-        tracing::debug!(%error, claim = claim.name, "status.devices was not written; trying again");
-        return Verdict::Again("unreachable");
-    };
-    match status.code {
+fn judge(claim: &ClaimRef, error: &ApiError) -> Verdict {
+    let ClaimRef {
+        namespace, name, ..
+    } = claim;
+    match error {
         // Gone, or another claim of the same name by now.
-        404 | 409 => Verdict::Never("gone"),
-        // No longer allocated.
-        422 => {
-            tracing::debug!(%error, claim = claim.name, "status.devices was refused");
-            Verdict::Never("refused")
-        }
-        403 => {
-            tracing::warn!(
-                %error,
-                "status.devices cannot be written: the service account needs `patch` on resourceclaims/status \
-                 and `associated-node:patch` on resourceclaims/driver"
-            );
+        ApiError::NotFound { .. } | ApiError::Conflict { .. } => Verdict::Never("gone"),
+        ApiError::Forbidden { .. } => {
+            tracing::warn!(%error, "status.devices cannot be written");
             Verdict::Never("forbidden")
         }
-        400..=499 if status.code != 429 => {
-            tracing::warn!(%error, claim = claim.name, "status.devices was refused");
+        // No longer allocated, most often.
+        ApiError::Refused { .. } | ApiError::Unreadable { .. } => {
+            tracing::info!(%error, namespace, name, "status.devices was not taken");
             Verdict::Never("refused")
         }
-        _ => Verdict::Again("busy"),
+        ApiError::Gone { .. }
+        | ApiError::NotServed
+        | ApiError::TimedOut { .. }
+        | ApiError::Unavailable { .. } => {
+            tracing::debug!(%error, namespace, name, "status.devices is to be written later");
+            Verdict::Again("unavailable")
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use http::{Request, Response, StatusCode};
+use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 use tower::service_fn;
@@ -36,12 +37,15 @@ impl Server {
 
     fn client(&self) -> Client {
         let server = self.clone();
-        let answer = move |request: Request<Body>| {
+        let service = move |request: Request<Body>| {
             let server = server.clone();
             async move {
                 let (parts, body) = request.into_parts();
-                let body: Value =
-                    serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap();
+                let body = body.collect_bytes().await.unwrap();
+                if parts.uri.path() == "/apis" {
+                    return Ok(answer(200, &groups()));
+                }
+                let body: Value = serde_json::from_slice(&body).unwrap();
                 server.sent.lock().unwrap().push(Sent {
                     method: parts.method.to_string(),
                     uri: parts.uri.to_string(),
@@ -49,30 +53,22 @@ impl Server {
                     body: body.clone(),
                 });
                 let code = server.codes.lock().unwrap().pop_front().unwrap_or(200);
-                let answer = if code == 200 {
-                    body
-                } else {
-                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-                           "message": "no", "reason": "No"})
-                };
-                let status = StatusCode::from_u16(code).unwrap();
-                let body = Body::from(serde_json::to_vec(&answer).unwrap());
-                Ok::<_, std::convert::Infallible>(
-                    Response::builder().status(status).body(body).unwrap(),
-                )
+                let failure = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                    "code": code, "message": "no", "reason": "No", "details": {"name": "trainer-gpu"}});
+                Ok::<_, std::convert::Infallible>(match code {
+                    200 => answer(200, &body),
+                    404 => answer(404, &merged(failure, json!({"reason": "NotFound"}))),
+                    code => answer(code, &failure),
+                })
             }
         };
-        Client::new(service_fn(answer), "default")
+        Client::new(service_fn(service), "default")
     }
 
     /// Leaves these with the writer, one after another, and waits until it is through with all.
     async fn after(&self, wanted: Vec<(ClaimRef, Vec<DeviceState>)>) -> Vec<Sent> {
-        let writer = StatusWriter {
-            driver: "gpu.nvidia.com".to_owned(),
-            node: "node-a".to_owned(),
-            version: "v1".to_owned(),
-        };
-        let (statuses, task) = DeviceStatuses::start(self.client(), writer, metrics());
+        let api = ResourceApi::new(self.client());
+        let (statuses, task) = DeviceStatuses::start(api, "gpu.nvidia.com", "node-a", metrics());
         let mut written = 0;
         for (claim, devices) in wanted {
             statuses.want(claim, devices);
@@ -91,6 +87,25 @@ impl Server {
     }
 }
 
+fn answer(code: u16, body: &Value) -> Response<Body> {
+    let body = Body::from(serde_json::to_vec(body).unwrap());
+    let status = StatusCode::from_u16(code).unwrap();
+    Response::builder().status(status).body(body).unwrap()
+}
+
+fn merged(mut object: Value, more: Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    object.as_object_mut().unwrap().extend(more);
+    object
+}
+
+/// What `/apis` says.
+fn groups() -> Value {
+    let v1 = json!({"groupVersion": "resource.k8s.io/v1", "version": "v1"});
+    json!({"kind": "APIGroupList", "apiVersion": "v1",
+        "groups": [{"name": "resource.k8s.io", "versions": [v1], "preferredVersion": v1}]})
+}
+
 fn claim() -> ClaimRef {
     ClaimRef {
         namespace: "ml".to_owned(),
@@ -105,7 +120,11 @@ fn device(ready: bool) -> DeviceState {
         device: "gpu-0".to_owned(),
         share_id: None,
         ready,
-        reason: if ready { "Prepared" } else { "InvalidParameters" },
+        reason: if ready {
+            "Prepared"
+        } else {
+            "InvalidParameters"
+        },
         message: String::new(),
         data: Some(json!({"timeSlice": "short"})),
         network: None,
