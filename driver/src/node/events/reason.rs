@@ -10,8 +10,8 @@ pub struct Reason(pub &'static str);
 impl Reason {
     /// Done; not a reason to write an Event.
     pub const PREPARED: Self = Self("Prepared");
-    /// The node driver is not there yet.
-    pub const STARTING: Self = Self("NodeDriverStarting");
+    /// Taken back; likewise.
+    pub const UNPREPARED: Self = Self("Unprepared");
     /// What was done for a claim cannot be undone yet.
     pub const UNPREPARE_FAILED: Self = Self("UnprepareFailed");
     /// A new component was refused; about the node.
@@ -24,6 +24,8 @@ impl Reason {
     pub const FIELDS_NOT_KEPT: Self = Self("ResourceSliceFieldsNotKept");
     /// The kubelet refused the plugin; about the node.
     pub const REGISTRATION_FAILED: Self = Self("RegistrationFailed");
+    /// The hardware, or what a policy makes of it, cannot be announced as it should; about the node.
+    pub const INVENTORY_TROUBLE: Self = Self("InventoryTrouble");
     /// A checkpoint could not be used; about the node.
     pub const CHECKPOINT_SET_ASIDE: Self = Self("CheckpointSetAside");
 
