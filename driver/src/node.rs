@@ -2,4 +2,7 @@
 
 pub mod api;
 pub mod claims;
+pub mod inventory;
+pub mod lock;
+pub mod plugin;
 pub mod slices;
