@@ -52,3 +52,6 @@ impl Approved {
         &self.statuses
     }
 }
+
+#[cfg(test)]
+mod tests;
