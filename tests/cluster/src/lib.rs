@@ -27,13 +27,15 @@
 //!
 //! The programs are built once a machine (`tools`), into `$SUPERCARGO_CLUSTER_CACHE` or
 //! `~/.cache/supercargo/cluster`. Where they cannot run, [`Cluster::start`] answers with
-//! [`ClusterError::Unavailable`], which says what to install.
+//! [`ClusterError::Unavailable`], which says what to install; tests that use [`harness`] are then
+//! skipped, each by name.
 
 mod cgroups;
 mod cluster;
 mod command;
 mod control_plane;
 mod error;
+pub mod harness;
 mod image;
 mod kubectl;
 mod log;

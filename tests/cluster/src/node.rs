@@ -231,9 +231,7 @@ fn is_ready(node: &NodeObject) -> bool {
     condition(node).is_some_and(|condition| condition.status == "True")
 }
 
-fn ready_since(
-    node: &NodeObject,
-) -> Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time> {
+fn ready_since(node: &NodeObject) -> Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time> {
     condition(node)?.last_heartbeat_time.clone()
 }
 
@@ -243,9 +241,9 @@ async fn heartbeat(
 ) -> Result<Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>, ClusterError> {
     let api: Api<NodeObject> = Api::all(client.clone());
     let node = api.get(name).await;
-    Ok(ready_since(&node.map_err(ClusterError::api(format!(
-        "get node {name}"
-    )))?))
+    Ok(ready_since(
+        &node.map_err(ClusterError::api(format!("get node {name}")))?,
+    ))
 }
 
 fn condition(node: &NodeObject) -> Option<&k8s_openapi::api::core::v1::NodeCondition> {
@@ -260,8 +258,7 @@ async fn register(client: &kube::Client, name: &str) -> Result<(), ClusterError>
     let api: Api<NodeObject> = Api::all(client.clone());
     let mut object = NodeObject::default();
     object.metadata.name = Some(name.to_owned());
-    object.metadata.labels =
-        Some([("kubernetes.io/hostname".to_owned(), name.to_owned())].into());
+    object.metadata.labels = Some([("kubernetes.io/hostname".to_owned(), name.to_owned())].into());
     api.create(&PostParams::default(), &object)
         .await
         .map_err(ClusterError::api(format!("create node {name}")))?;

@@ -142,8 +142,7 @@ fn base() -> Result<PathBuf, ClusterError> {
         Err(error) => return Err(at("make", &base)(error)),
     }
     let found = fs::symlink_metadata(&base).map_err(at("read", &base))?;
-    let ours =
-        found.is_dir() && found.uid() == user.as_raw() && found.mode().trailing_zeros() >= 6;
+    let ours = found.is_dir() && found.uid() == user.as_raw() && found.mode().trailing_zeros() >= 6;
     match ours {
         true => Ok(base),
         false => Err(ClusterError::NotOurs(base)),
