@@ -29,6 +29,12 @@ use crate::wait::{until, until_object};
 /// How long a part of a node may take to start.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// The longest path below a kubelet's root: `plugins/gpu.nvidia.com/dra-<pod uid>.sock`.
+const BELOW_KUBELET: usize = 69;
+
+/// What fits into a `sockaddr_un`, without the closing zero.
+const SOCKET_PATH: usize = 107;
+
 /// A node that runs pods.
 #[derive(Debug)]
 pub struct Node {
@@ -136,6 +142,10 @@ impl Node {
     ) -> Result<Self, ClusterError> {
         let name = format!("node-{number}");
         let folder = scratch.path().join(format!("n{number}"));
+        let kubelet = folder.join("kubelet");
+        if kubelet.as_os_str().len() + BELOW_KUBELET > SOCKET_PATH {
+            return Err(ClusterError::SocketPath(kubelet));
+        }
         let [port] = ports::free()?;
         for part in ["cdi", "cni", "cni-state", "kubelet", "pods"] {
             let part = folder.join(part);

@@ -21,11 +21,6 @@ const DETACHED: &str = "detached";
 pub(crate) const INIT: &str = "init";
 /// Where the logs of failed tests are kept.
 const FAILED: &str = "failed";
-/// The longest path below a kubelet's root: `plugins/<driver>/dra-<pod uid>.sock`.
-const BELOW_KUBELET: usize = 69;
-/// What fits into a `sockaddr_un`, without the closing zero.
-const SOCKET_PATH: usize = 107;
-
 /// A cluster's own folder.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -50,10 +45,6 @@ impl Scratch {
                 Err(error) => return Err(at("make", &path)(error)),
             }
         };
-        let kubelet = path.join("n99/kubelet");
-        if kubelet.as_os_str().len() + BELOW_KUBELET > SOCKET_PATH {
-            return Err(ClusterError::SocketPath(kubelet));
-        }
         let owner = path.join(OWNER);
         let file = File::create(&owner).map_err(at("make", &owner))?;
         file.lock().map_err(at("lock", &owner))?;
