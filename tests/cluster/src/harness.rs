@@ -22,16 +22,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::DeleteParams;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
-use crate::{Cluster, ClusterError, Options};
+use crate::{Cluster, ClusterError, Options, until_object};
 
 /// What a test answers. Assertions may panic.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long pods and claims of a test may take to go.
+const EMPTIED_WITHIN: Duration = Duration::from_secs(120);
 
 /// How many lines of each log a failed run prints.
 const TAIL: usize = 25;
@@ -49,6 +56,19 @@ impl Bed {
         let name = format!("test-{number}");
         self.cluster.namespace(&name).await?;
         Ok(name)
+    }
+
+    /// Deletes a namespace and waits until everything in it is gone.
+    pub async fn delete_namespace(&self, name: &str) -> Result<(), ClusterError> {
+        let api: Api<Namespace> = Api::all(self.client());
+        api.delete(name, &DeleteParams::default())
+            .await
+            .map_err(ClusterError::api(format!("delete namespace {name}")))?;
+        let what = format!("namespace {name} is gone");
+        until_object(&api, name, EMPTIED_WITHIN, &what, |namespace| {
+            namespace.is_none().then_some(())
+        })
+        .await
     }
 }
 
@@ -92,7 +112,11 @@ macro_rules! tests {
 /// Runs the tests that the command line asks for, with Cargo's usual arguments.
 #[must_use]
 pub fn run(options: Options, tests: Vec<Test>) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    if options.nodes > 0 {
+        // The devices of the nodes are all tests'.
+        arguments.test_threads.get_or_insert(1);
+    }
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => {

@@ -34,6 +34,7 @@ mod cgroups;
 mod cluster;
 mod command;
 mod control_plane;
+mod driver;
 mod error;
 pub mod harness;
 mod image;
@@ -50,6 +51,7 @@ mod tools;
 mod wait;
 
 pub use cluster::{Cluster, down, running};
+pub use driver::{DRIVER, Driver, DriverOptions};
 pub use error::ClusterError;
 pub use image::IMAGE;
 pub use kubectl::Kubectl;
