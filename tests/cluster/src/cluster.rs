@@ -80,10 +80,11 @@ impl Cluster {
         let sandbox = Sandbox::start(&scratch, tools.folder(), options.detached)?;
         let end = End { sandbox, scratch };
         let parts = Self::start_parts(&end, tools, options).await;
-        let (control_plane, nodes) = parts.inspect_err(|_| match end.scratch.keep_logs("start") {
-            Ok(kept) => eprintln!("cluster: the logs are in {}", kept.display()),
-            Err(error) => eprintln!("cluster: {error}"),
-        })?;
+        let (control_plane, nodes) =
+            parts.inspect_err(|_| match end.scratch.keep_logs("start") {
+                Ok(kept) => eprintln!("cluster: the logs are in {}", kept.display()),
+                Err(error) => eprintln!("cluster: {error}"),
+            })?;
         if options.detached {
             end.scratch.detach()?;
         }

@@ -52,7 +52,7 @@ pub enum ClusterError {
     },
     /// A path is too long for a unix socket.
     #[error(
-        "{} is too long for a unix socket (at most 107 bytes): set TMPDIR to a shorter folder", .0.display()
+        "plugins' sockets below {} would have paths too long for a unix socket: set TMPDIR to a shorter folder", .0.display()
     )]
     SocketPath(PathBuf),
     /// A folder lies where the cluster covers the machine's own files with empty ones.

@@ -19,8 +19,8 @@ pub const IMAGE: &str = "docker.io/library/busybox:1.36";
 pub(crate) const PAUSE: &str = "localhost/pause:1";
 
 const PROGRAMS: [&str; 19] = [
-    "sh", "ls", "cat", "env", "sleep", "echo", "true", "false", "id", "mount", "ps", "grep", "head",
-    "tail", "test", "stat", "readlink", "printf", "seq",
+    "sh", "ls", "cat", "env", "sleep", "echo", "true", "false", "id", "mount", "ps", "grep",
+    "head", "tail", "test", "stat", "readlink", "printf", "seq",
 ];
 
 /// Writes the image as an OCI archive under the names [`IMAGE`] and [`PAUSE`].

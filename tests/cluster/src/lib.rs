@@ -27,13 +27,16 @@
 //!
 //! The programs are built once a machine (`tools`), into `$SUPERCARGO_CLUSTER_CACHE` or
 //! `~/.cache/supercargo/cluster`. Where they cannot run, [`Cluster::start`] answers with
-//! [`ClusterError::Unavailable`], which says what to install.
+//! [`ClusterError::Unavailable`], which says what to install; tests that use [`harness`] are then
+//! skipped, each by name.
 
 mod cgroups;
 mod cluster;
 mod command;
 mod control_plane;
+mod driver;
 mod error;
+pub mod harness;
 mod image;
 mod kubectl;
 mod log;
@@ -48,6 +51,7 @@ mod tools;
 mod wait;
 
 pub use cluster::{Cluster, down, running};
+pub use driver::{DRIVER, Driver, DriverOptions};
 pub use error::ClusterError;
 pub use image::IMAGE;
 pub use kubectl::Kubectl;

@@ -43,6 +43,9 @@ struct Up {
     /// Serve a version of an API, or do not
     #[arg(long, value_name = "GROUP/VERSION=true|false", value_parser = switch)]
     api_version: Vec<(String, bool)>,
+    /// Stay, and end the cluster when this process ends
+    #[arg(long)]
+    attached: bool,
 }
 
 fn switch(text: &str) -> Result<(String, bool), String> {
@@ -57,9 +60,7 @@ async fn main() -> ExitCode {
         Action::Up(wanted) => up(wanted).await,
         Action::Down => down(),
         Action::Show => show(),
-        Action::Build => {
-            Tools::ready(true).map(|tools| println!("{}", tools.folder().display()))
-        }
+        Action::Build => Tools::ready(true).map(|tools| println!("{}", tools.folder().display())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +78,7 @@ async fn up(wanted: Up) -> Result<(), ClusterError> {
         scheduler: true,
         feature_gates: wanted.feature_gate.into_iter().collect(),
         api_versions: wanted.api_version.into_iter().collect(),
-        detached: true,
+        detached: !wanted.attached,
         ..Options::default()
     };
     let cluster = Cluster::start(options).await?;
@@ -87,7 +88,16 @@ async fn up(wanted: Up) -> Result<(), ClusterError> {
     println!("a cluster with {nodes} node(s) runs; to use it:\n");
     println!("    export KUBECONFIG={}", kubeconfig.display());
     println!("    {} get nodes,pods -A", kubectl.program().display());
-    cluster.leave();
+    if wanted.attached {
+        println!("\nCtrl-C ends it");
+        let interrupted = tokio::signal::ctrl_c().await;
+        interrupted.map_err(|source| ClusterError::Io {
+            what: "wait for Ctrl-C".to_owned(),
+            source,
+        })?;
+    } else {
+        cluster.leave();
+    }
     Ok(())
 }
 

@@ -29,6 +29,12 @@ use crate::wait::{until, until_object};
 /// How long a part of a node may take to start.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// The longest path below a kubelet's root: `plugins/gpu.nvidia.com/dra-<pod uid>.sock`.
+const BELOW_KUBELET: usize = 69;
+
+/// What fits into a `sockaddr_un`, without the closing zero.
+const SOCKET_PATH: usize = 107;
+
 /// A node that runs pods.
 #[derive(Debug)]
 pub struct Node {
@@ -136,6 +142,10 @@ impl Node {
     ) -> Result<Self, ClusterError> {
         let name = format!("node-{number}");
         let folder = scratch.path().join(format!("n{number}"));
+        let kubelet = folder.join("kubelet");
+        if kubelet.as_os_str().len() + BELOW_KUBELET > SOCKET_PATH {
+            return Err(ClusterError::SocketPath(kubelet));
+        }
         let [port] = ports::free()?;
         for part in ["cdi", "cni", "cni-state", "kubelet", "pods"] {
             let part = folder.join(part);
@@ -231,9 +241,7 @@ fn is_ready(node: &NodeObject) -> bool {
     condition(node).is_some_and(|condition| condition.status == "True")
 }
 
-fn ready_since(
-    node: &NodeObject,
-) -> Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time> {
+fn ready_since(node: &NodeObject) -> Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time> {
     condition(node)?.last_heartbeat_time.clone()
 }
 
@@ -243,9 +251,9 @@ async fn heartbeat(
 ) -> Result<Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>, ClusterError> {
     let api: Api<NodeObject> = Api::all(client.clone());
     let node = api.get(name).await;
-    Ok(ready_since(&node.map_err(ClusterError::api(format!(
-        "get node {name}"
-    )))?))
+    Ok(ready_since(
+        &node.map_err(ClusterError::api(format!("get node {name}")))?,
+    ))
 }
 
 fn condition(node: &NodeObject) -> Option<&k8s_openapi::api::core::v1::NodeCondition> {
@@ -260,8 +268,7 @@ async fn register(client: &kube::Client, name: &str) -> Result<(), ClusterError>
     let api: Api<NodeObject> = Api::all(client.clone());
     let mut object = NodeObject::default();
     object.metadata.name = Some(name.to_owned());
-    object.metadata.labels =
-        Some([("kubernetes.io/hostname".to_owned(), name.to_owned())].into());
+    object.metadata.labels = Some([("kubernetes.io/hostname".to_owned(), name.to_owned())].into());
     api.create(&PostParams::default(), &object)
         .await
         .map_err(ClusterError::api(format!("create node {name}")))?;

@@ -21,7 +21,7 @@ pub enum Unavailable {
     #[error("nodes need root (mounts, network namespaces, cgroups): run it as root")]
     NotRoot,
     /// Programs or libraries that are not installed.
-    #[error("{} missing; on Debian: apt-get install {}{}", list(.0), packages(.0), other_cures(.0))]
+    #[error("{} missing; {}", list(.0), cures(.0))]
     Missing(Vec<Need>),
     /// The kernel or a container runtime forbids namespaces.
     #[error("this machine refuses the namespaces that a cluster lives in: {0}")]
@@ -44,20 +44,16 @@ fn list(needs: &[Need]) -> String {
     }
 }
 
-fn packages(needs: &[Need]) -> String {
+fn cures(needs: &[Need]) -> String {
     let packages: Vec<_> = needs.iter().filter_map(|need| need.package).collect();
-    match packages.is_empty() {
-        true => "nothing more".to_owned(),
-        false => packages.join(" "),
-    }
-}
-
-fn other_cures(needs: &[Need]) -> String {
-    needs
-        .iter()
-        .filter_map(|need| need.cure)
-        .map(|cure| format!("; {cure}"))
-        .collect()
+    let packages = (!packages.is_empty())
+        .then(|| format!("on Debian: apt-get install {}", packages.join(" ")));
+    let others = needs.iter().filter_map(|need| need.cure.map(str::to_owned));
+    packages
+        .into_iter()
+        .chain(others)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Says why a cluster cannot run here; `nodes`: with nodes, not only an API server; `build`: its
@@ -83,7 +79,7 @@ pub(crate) fn check(nodes: bool, build: bool) -> Result<(), Unavailable> {
     need(on_path("unshare"), "unshare", "util-linux", None);
     need(on_path("bash"), "bash", "bash", None);
     if build {
-        let go = "go from https://go.dev/dl (1.26 or newer; Debian's is older)";
+        let go = "get go from https://go.dev/dl (1.26 or newer; Debian's is older)";
         need(on_path("go"), "go", "", Some(go));
     }
     if build && nodes {
@@ -152,7 +148,7 @@ mod tests {
             Need {
                 what: "go",
                 package: None,
-                cure: Some("go from https://go.dev/dl"),
+                cure: Some("get go from https://go.dev/dl"),
             },
             Need {
                 what: "pkg-config",
@@ -162,7 +158,7 @@ mod tests {
         ]);
         assert_eq!(
             unavailable.to_string(),
-            "go, pkg-config are missing; on Debian: apt-get install pkg-config; go from https://go.dev/dl"
+            "go, pkg-config are missing; on Debian: apt-get install pkg-config; get go from https://go.dev/dl"
         );
     }
 }

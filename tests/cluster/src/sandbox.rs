@@ -41,7 +41,10 @@ read -r _ || true";
 
 /// Refuses a folder that the cluster could not see.
 pub(crate) fn must_be_seen(path: &Path, variable: &'static str) -> Result<(), ClusterError> {
-    match COVERED.into_iter().find(|covered| path.starts_with(covered)) {
+    match COVERED
+        .into_iter()
+        .find(|covered| path.starts_with(covered))
+    {
         None => Ok(()),
         Some(covered) => Err(ClusterError::Covered {
             path: path.to_owned(),

@@ -21,11 +21,6 @@ const DETACHED: &str = "detached";
 pub(crate) const INIT: &str = "init";
 /// Where the logs of failed tests are kept.
 const FAILED: &str = "failed";
-/// The longest path below a kubelet's root: `plugins/<driver>/dra-<pod uid>.sock`.
-const BELOW_KUBELET: usize = 69;
-/// What fits into a `sockaddr_un`, without the closing zero.
-const SOCKET_PATH: usize = 107;
-
 /// A cluster's own folder.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -50,10 +45,6 @@ impl Scratch {
                 Err(error) => return Err(at("make", &path)(error)),
             }
         };
-        let kubelet = path.join("n99/kubelet");
-        if kubelet.as_os_str().len() + BELOW_KUBELET > SOCKET_PATH {
-            return Err(ClusterError::SocketPath(kubelet));
-        }
         let owner = path.join(OWNER);
         let file = File::create(&owner).map_err(at("make", &owner))?;
         file.lock().map_err(at("lock", &owner))?;
@@ -142,8 +133,7 @@ fn base() -> Result<PathBuf, ClusterError> {
         Err(error) => return Err(at("make", &base)(error)),
     }
     let found = fs::symlink_metadata(&base).map_err(at("read", &base))?;
-    let ours =
-        found.is_dir() && found.uid() == user.as_raw() && found.mode().trailing_zeros() >= 6;
+    let ours = found.is_dir() && found.uid() == user.as_raw() && found.mode().trailing_zeros() >= 6;
     match ours {
         true => Ok(base),
         false => Err(ClusterError::NotOurs(base)),

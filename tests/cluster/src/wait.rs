@@ -53,7 +53,8 @@ where
 {
     let mut seen = String::from("nothing");
     let found = tokio::time::timeout(within, async {
-        let mut changes = std::pin::pin!(watcher::watch_object(api.clone(), name).default_backoff());
+        let mut changes =
+            std::pin::pin!(watcher::watch_object(api.clone(), name).default_backoff());
         while let Some(change) = changes.next().await {
             match change {
                 Ok(object) => {
