@@ -171,6 +171,13 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// What is announced of the hardware when no policy has a say.
     fn announce(&self, units: &[Unit]) -> Result<Announced, DeviceError>;
 
+    /// What the hardware needs so that these devices of one claim are there, when no policy plans for
+    /// them: the instances behind partitions that are announced before they exist. Most devices need
+    /// nothing. The steps are the host's own and need no grant.
+    fn built_in_steps(&self, _devices: &[AnnouncedDevice]) -> Result<Vec<Step>, DeviceError> {
+        Ok(Vec::new())
+    }
+
     /// What makes a device visible in a container. Asked after the steps of the claim ran, so that a
     /// partition that a step made is there.
     fn expose(&self, unit: &UnitId, device: &Device) -> Result<Exposure, DeviceError>;

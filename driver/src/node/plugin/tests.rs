@@ -1,0 +1,1 @@
+//! The kubelet's part, played over real sockets.
