@@ -10,6 +10,7 @@ mod compare;
 mod completions;
 mod exit;
 mod failure;
+mod node;
 mod plan;
 mod policy;
 
@@ -49,6 +50,9 @@ Examples:
   Is this policy fit to be loaded?
     supercargo policy check nvlink-groups.wasm
 
+  Serve the devices of a node
+    supercargo node --node-name worker-1 --topology node.yaml
+
 Exit status: 0 done, 1 something stays pending or was refused, 2 bad input.
 `supercargo <COMMAND> --help` explains a command.";
 
@@ -71,6 +75,7 @@ enum Command {
     Compare(compare::Compare),
     Plan(plan::Plan),
     Policy(policy::Policy),
+    Node(node::Node),
     Completions(completions::Completions),
 }
 
@@ -82,6 +87,7 @@ impl Cli {
             Command::Compare(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Node(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }

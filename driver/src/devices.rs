@@ -14,7 +14,7 @@ use k8s_openapi::api::resource::v1::{CounterSet, Device};
 use serde::{Deserialize, Serialize};
 use supercargo_host::plan::{Step, UnitId};
 
-mod folder;
+pub(crate) mod folder;
 pub mod nvidia;
 mod settings;
 pub mod simulated;

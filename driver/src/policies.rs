@@ -109,17 +109,21 @@ pub fn folder(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
-/// A configuration file, checked.
+/// A configuration file, with every limit in it checked. Policies are not loaded.
 pub fn configuration(file: &Path) -> Result<Configuration, PolicyError> {
-    let name = file.display().to_string();
     let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
+    read_configuration(&file.display().to_string(), bytes)
+}
+
+/// A configuration from the bytes of its file, which errors call `name`.
+pub fn read_configuration(name: &str, bytes: Vec<u8>) -> Result<Configuration, PolicyError> {
     let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
-        path: name.clone(),
+        path: name.to_owned(),
         offset: error.utf8_error().valid_up_to(),
     })?;
-    let document = plain(&name, &text).map_err(PolicyError::Document)?;
+    let document = plain(name, &text).map_err(PolicyError::Document)?;
     let wrong = |error: ConfigurationError| PolicyError::Configuration {
-        file: name.clone(),
+        file: name.to_owned(),
         line: document.line_of(&error.path),
         error,
     };

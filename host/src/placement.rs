@@ -27,7 +27,7 @@ use crate::allocator::{
     RequestIndex,
 };
 use crate::configuration::{Configuration, Fallback, Rule};
-use crate::policy::Registry;
+use crate::policy::{Hook, Registry};
 use consult::Search;
 
 /// A policy and what the administrator said about it.
@@ -137,13 +137,14 @@ impl Placement {
         if self.rules.is_empty() {
             return Ok(Some(first_fit));
         }
-        let groups = rules::group(
+        let mut groups = rules::group(
             &self.rules,
             claims,
             &first_fit,
             |device| self.driver_of(device),
             |request| plan.candidates(node, request),
         )?;
+        groups.retain(|group| self.has_a_say(group.policy));
         if groups.is_empty() {
             return Ok(Some(first_fit));
         }
@@ -166,6 +167,14 @@ impl Placement {
         let answer = search.descend(0, &guidance, first_fit);
         *trace = search.trace;
         answer
+    }
+
+    /// Whether a policy is to be asked: one that only sets devices up has no say in which they are. One
+    /// that is not serving is not known not to have one.
+    fn has_a_say(&self, policy: usize) -> bool {
+        let name = self.policies.get(policy).map(|advisor| &advisor.name);
+        let serving = name.and_then(|name| self.registry.get(name));
+        serving.is_none_or(|policy| policy.description().hooks.contains(&Hook::Select))
     }
 
     fn driver_of(&self, device: DeviceIndex) -> String {

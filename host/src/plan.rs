@@ -13,7 +13,9 @@ mod question;
 mod step;
 
 pub use check::{Offence, Place, Refused, Why, check, offences};
-pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
+pub use claim::{
+    Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters, request_class,
+};
 pub use diff::{Change, changes};
 pub use grants::{Grant, Grants};
 pub use question::question;

@@ -1,8 +1,8 @@
 //! Files of a state folder: read within bounds, replaced as a whole.
 //!
 //! Each change is one rename, so whoever reads, at whatever moment, sees the value before or the value
-//! after it. Nothing is synced to disk: a process that is killed loses nothing by that, and a machine
-//! that goes down takes the settings of real hardware with it, too.
+//! after it. State of hardware is not synced to disk: a process that is killed loses nothing by that, and
+//! a machine that goes down takes the settings of real hardware with it, too.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +15,7 @@ const UNFINISHED: &str = ".unfinished-";
 const MOST_ENTRIES: usize = 4096;
 
 /// The text of a file without the white space around it; `None`: there is no such file.
-pub(super) fn read(file: &Path, most: u64) -> io::Result<Option<String>> {
+pub(crate) fn read(file: &Path, most: u64) -> io::Result<Option<String>> {
     let open = match fs::File::open(file) {
         Ok(open) => open,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -33,7 +33,7 @@ pub(super) fn read(file: &Path, most: u64) -> io::Result<Option<String>> {
 }
 
 /// Replaces a file as a whole; folders above it are made.
-pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write(file: &Path, text: &str) -> io::Result<()> {
     let unfinished = unfinished(file)?;
     let mut made = fs::File::create(&unfinished)?;
     made.write_all(text.as_bytes())?;
@@ -43,13 +43,26 @@ pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
     fs::rename(unfinished, file)
 }
 
+/// As [`write`], and what is written outlives a machine that goes down.
+pub(crate) fn write_durably(file: &Path, text: &str) -> io::Result<()> {
+    let unfinished = unfinished(file)?;
+    let mut made = fs::File::create(&unfinished)?;
+    made.write_all(text.as_bytes())?;
+    made.sync_all()?;
+    fs::rename(unfinished, file)?;
+    match file.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// Removes a file; one that is not there is fine.
-pub(super) fn remove(file: &Path) -> io::Result<()> {
+pub(crate) fn remove(file: &Path) -> io::Result<()> {
     found(fs::remove_file(file))
 }
 
 /// Makes a folder with these files in it, all at once. There must be no such folder.
-pub(super) fn make(folder: &Path, files: &[(String, String)]) -> io::Result<()> {
+pub(crate) fn make(folder: &Path, files: &[(String, String)]) -> io::Result<()> {
     let unfinished = unfinished(folder)?;
     found(fs::remove_dir_all(&unfinished))?;
     fs::create_dir(&unfinished)?;
@@ -60,7 +73,7 @@ pub(super) fn make(folder: &Path, files: &[(String, String)]) -> io::Result<()> 
 }
 
 /// Removes a folder, all at once; one that is not there is fine.
-pub(super) fn unmake(folder: &Path) -> io::Result<()> {
+pub(crate) fn unmake(folder: &Path) -> io::Result<()> {
     let unfinished = unfinished(folder)?;
     found(fs::remove_dir_all(&unfinished))?;
     found(fs::rename(folder, &unfinished))?;
@@ -68,7 +81,7 @@ pub(super) fn unmake(folder: &Path) -> io::Result<()> {
 }
 
 /// The names in a folder, sorted, without what is unfinished; none where there is no folder.
-pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -89,7 +102,7 @@ pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Removes what a process that was killed left half-done, in a folder and those below it.
-pub(super) fn sweep(folder: &Path, depth: usize) -> io::Result<()> {
+pub(crate) fn sweep(folder: &Path, depth: usize) -> io::Result<()> {
     for entry in fs::read_dir(folder)?.take(MOST_ENTRIES) {
         let entry = entry?;
         let is_folder = entry.file_type()?.is_dir();
