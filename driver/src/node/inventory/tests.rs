@@ -130,6 +130,17 @@ fn taints_outlive_a_restart_with_their_time_and_still_go_when_the_device_is_well
 }
 
 #[test]
+fn a_device_that_became_well_while_nobody_looked_loses_its_taint() {
+    let mut node = node(H100);
+    node.becomes("gpu-3/health", "xid 79", 100);
+    std::fs::write(node.folder.path().join("hardware/gpu-3/health"), "ok").unwrap();
+    let mut node = node.restarted();
+    assert_eq!(node.unhealthy(), ["gpu-3"]);
+    node.becomes("gpu-2/health", "xid 31", 200);
+    assert_eq!(node.unhealthy(), [""; 0]);
+}
+
+#[test]
 fn a_lost_node_taints_all_and_leaves_what_is_ill_of_its_own() {
     let mut node = node(H100);
     node.becomes("gpu-3/health", "xid 79", 100);

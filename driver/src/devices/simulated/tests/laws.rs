@@ -94,7 +94,11 @@ fn accepted(node: &Node, claim: &str, steps: &[Step]) -> Vec<PreparedStep> {
             };
             *gpu_instance = *at;
             if let Step::CreateGpuInstance { profile: of, .. } = &prepared[*at].step {
-                let part = if profile.starts_with("1c.") { "1c." } else { "" };
+                let part = if profile.starts_with("1c.") {
+                    "1c."
+                } else {
+                    ""
+                };
                 *profile = format!("{part}{of}");
             }
         }
