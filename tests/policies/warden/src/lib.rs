@@ -50,12 +50,14 @@ impl Publish for Warden {
         let (boards, slots) = (text("boards"), text("slots"));
         let rack = text(&"r".repeat(if orders.babble { 65 } else { 3 }));
         for (unit, found) in (0..).zip(&hardware.units) {
-            if orders.hide.contains(&hardware.strings[found.id as usize]) {
+            let known_as = |text: u32| hardware.strings.get(text as usize);
+            if known_as(found.id).is_some_and(|id| orders.hide.contains(id)) {
                 continue;
             }
             let fact = |wanted: &str| {
                 let mut facts = hardware.facts.iter().filter(|fact| fact.unit == unit);
-                let known = facts.find(|fact| hardware.strings[fact.name as usize] == wanted);
+                let known =
+                    facts.find(|fact| known_as(fact.name).is_some_and(|name| name == wanted));
                 known.map_or(Value::Absent, |fact| fact.value.clone())
             };
             let device = answer.devices.len() as u32;
