@@ -210,6 +210,8 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Takes a step back. Nothing to take back is no error.
     fn undo(&self, claim: &str, undo: &Undo) -> Result<(), DeviceError>;
 
-    /// Waits for something to happen to the hardware, at most so long.
+    /// Waits for something to happen to the hardware, at most so long. A source that can tell how the
+    /// hardware is, and not just what happens to it, first tells that, what is well included: the
+    /// caller may remember an illness from before.
     fn next_event(&self, wait: Duration) -> Result<Option<HealthEvent>, DeviceError>;
 }

@@ -15,7 +15,7 @@
 //! gpu-0/properties/<name>, gpu-0/sysfs/<attribute>
 //! gpu-0/mig/<start>-<size>/    a GPU instance: profile, uuid, claim, health, processes,
 //!                              compute-instances/<n>
-//! daemons/<claim>-<name>/      units, options
+//! daemons/<claim>.<name>/      units, options
 //! imex-channels/<n>, fabric-partitions/<id>: the claim that holds it
 //! settings/gpu-0.json          what claims changed, and what it was before
 //! ```

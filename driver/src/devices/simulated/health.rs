@@ -14,6 +14,9 @@ use crate::devices::{DeviceError, HealthEvent};
 /// How long a change may go unnoticed.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// What the file of healthy hardware says.
+const WELL: &str = "ok";
+
 /// What a health file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -52,8 +55,11 @@ pub(super) struct Watch {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// What each health file said when it was last told; one that is not in here was well.
-    told: BTreeMap<PathBuf, String>,
+    /// What each health file said when it was last told, and what it is about.
+    told: BTreeMap<PathBuf, (String, HealthEvent)>,
+    /// Whether all files were told once. Until then one that was not told is news, ill or well, for
+    /// whoever remembers how it was before this process began; after that it is new, and well.
+    begun: bool,
     /// Steps done or undone.
     steps: u64,
     /// What has not happened yet.
@@ -130,29 +136,46 @@ fn look(state: &State, seen: &mut Seen) -> Result<Option<HealthEvent>, DeviceErr
         files(state)?
     };
     let known: BTreeSet<&PathBuf> = files.iter().map(|file| &file.path).collect();
-    seen.told.retain(|path, _| known.contains(path));
+    let mut gone = seen.told.extract_if(.., |path, _| !known.contains(path));
+    // A part that is gone takes its illness with it.
+    if let Some((path, (_, event))) = gone.find(|(_, (said, _))| said != WELL) {
+        return Ok(Some(recovered(
+            event,
+            format!("{} is gone", path.display()),
+        )));
+    }
+    drop(gone);
     for File { path, mut event } in files {
-        let now = state.read(&path)?.unwrap_or_else(|| "ok".to_owned());
-        let before = seen.told.get(&path).map_or("ok", String::as_str);
-        if now == before {
+        let now = state.read(&path)?.unwrap_or_else(|| WELL.to_owned());
+        let before = seen.told.get(&path).map(|(said, _)| said.as_str());
+        if Some(now.as_str()) == before.or(seen.begun.then_some(WELL)) {
             continue;
         }
-        seen.told.insert(path.clone(), now.clone());
+        seen.told.insert(path.clone(), (now.clone(), event.clone()));
         let condition = Condition::parse(&now).map_err(|problem| DeviceError::Failed {
             what: format!("read {}", path.display()),
             source: problem.into(),
         })?;
-        match condition {
-            Condition::Ok => {
-                event.source = "recovered".to_owned();
-                event.healthy = true;
+        let message = format!("{} says {now}", path.display());
+        return Ok(Some(match condition {
+            Condition::Ok => recovered(event, message),
+            Condition::Ill(source, code) => {
+                (event.source, event.code, event.message) = (source, code, message);
+                event
             }
-            Condition::Ill(source, code) => (event.source, event.code) = (source, code),
-        }
-        event.message = format!("{} says {now}", path.display());
-        return Ok(Some(event));
+        }));
     }
+    seen.begun = true;
     Ok(None)
+}
+
+fn recovered(event: HealthEvent, message: String) -> HealthEvent {
+    HealthEvent {
+        source: "recovered".to_owned(),
+        healthy: true,
+        message,
+        ..event
+    }
 }
 
 /// All health files: the node's, each GPU's, each instance's.

@@ -82,7 +82,7 @@ pub(super) fn find(
     Ok(all.find(|instance| instance.placement == placement))
 }
 
-/// The instances as they will be when earlier steps have run.
+/// The instances as they will be when earlier steps have run; some of them may have run already.
 pub(super) fn after(
     state: &State,
     at: At,
@@ -96,16 +96,13 @@ pub(super) fn after(
                 unit: of,
                 profile,
                 placement: Some(placement),
-            } if *of == unit => {
-                // It is there already when the plan ran up to here before.
-                if !all.iter().any(|one| one.placement == *placement) {
-                    all.push(Instance {
-                        placement: *placement,
-                        profile: profile.clone(),
-                        claim: claim.to_owned(),
-                        compute: Vec::new(),
-                    });
-                }
+            } if *of == unit && !all.iter().any(|one| one.placement == *placement) => {
+                all.push(Instance {
+                    placement: *placement,
+                    profile: profile.clone(),
+                    claim: claim.to_owned(),
+                    compute: Vec::new(),
+                });
             }
             Step::DestroyGpuInstance {
                 unit: of,

@@ -4,6 +4,13 @@ use super::*;
 
 const NOW: Duration = Duration::ZERO;
 
+/// A node of which everything was told once.
+fn node(topology: &str) -> Node {
+    let node = super::node(topology);
+    while node.source.next_event(NOW).unwrap().is_some() {}
+    node
+}
+
 fn told(event: Option<HealthEvent>) -> String {
     let event = event.unwrap();
     let (unit, device) = (event.unit.map(|unit| unit.0), event.device);
@@ -33,6 +40,19 @@ fn what_is_written_to_a_health_file_happens_once_and_passes() {
     assert_eq!(
         told(node.source.next_event(NOW).unwrap()),
         "None None lost 0 false"
+    );
+}
+
+#[test]
+fn a_process_that_begins_is_told_how_everything_is() {
+    let node = super::node(H100);
+    node.write("gpu-0/health", "xid 79");
+    let next = || node.source.next_event(NOW).unwrap();
+    let events: Vec<HealthEvent> = std::iter::from_fn(next).collect();
+    let healthy: Vec<bool> = events.iter().map(|event| event.healthy).collect();
+    assert_eq!(
+        healthy,
+        [true, false, true, true, true, true, true, true, true]
     );
 }
 

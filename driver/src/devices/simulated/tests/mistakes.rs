@@ -24,7 +24,7 @@ fn each_mistake_is_told_with_its_line_field_and_cure() {
         ("580.95.05", "five"),
         ("moduleID: 1", "deviceNodes: [/etc/passwd]"),
         ("moduleID: 1", "deviceNodes: [/dev/../etc/passwd]"),
-        ("moduleID: 1", "sysfs: {../power: on}"),
+        ("moduleID: 1", "sysfs: {../power: 'on'}"),
         ("moduleID: 1", "properties: {fan_speed: 1}"),
         (
             "{gpus: [0, 1, 2, 3], links: 18}",

@@ -166,3 +166,25 @@ fn a_folder_of_other_hardware_is_refused() {
     let error = Simulated::open(topology, node.folder.path()).unwrap_err();
     assert!(error.to_string().contains("a folder of its own"), "{error}");
 }
+
+#[test]
+fn a_process_that_dies_between_two_writes_leaves_what_can_be_done_or_undone_again() {
+    let node = node(H100);
+    let start = node.files();
+    let steps = [set_time_slice(node.unit(3), TimeSlice::Short)];
+    let done = node.run("claim-a", &steps).unwrap();
+    let there = node.files();
+    // What was wanted is written down, and the hardware was not reached.
+    node.write("gpu-3/time-slice", "driver-default");
+    node.apply("claim-a", &done).unwrap();
+    assert_eq!(node.files(), there);
+    node.write("gpu-3/time-slice", "driver-default");
+    node.undo("claim-a", &done).unwrap();
+    assert_eq!(node.files(), start);
+    // That nothing is wanted any longer is written down, and the hardware was not reached.
+    let bare = r#"{"time-slice": {"base": "driver-default", "layers": []}}"#;
+    node.write("settings/gpu-3.json", bare);
+    node.write("gpu-3/time-slice", "short");
+    node.undo("claim-a", &done).unwrap();
+    assert_eq!(node.files(), start);
+}

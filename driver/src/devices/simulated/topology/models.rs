@@ -50,6 +50,11 @@ mod tests {
                     assert!(Some(end) <= slices, "{name} {} at {start}", profile.name);
                 }
                 assert!(profile.memory < model.memory, "{name} {}", profile.name);
+                // Counters of memory never forbid what the slices allow.
+                let largest = model.mig_profiles.iter().map(|p| p.memory).max();
+                let per_slice = profile.memory / i64::from(profile.memory_slices);
+                let all = per_slice * i64::from(slices.unwrap());
+                assert!(Some(all) <= largest, "{name} {}", profile.name);
             }
         }
     }
