@@ -9,8 +9,10 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::{ResourceClaim, ResourceSlice};
 use kube::Api;
 use kube::api::ListParams;
-use supercargo_cluster::harness::{Bed, supercargo};
-use supercargo_cluster::{ClusterError, DRIVER, Driver, DriverOptions, until, until_object};
+use supercargo_cluster::harness::Bed;
+use supercargo_cluster::{
+    ClusterError, DRIVER, Driver, DriverOptions, supercargo, until, until_object,
+};
 use tokio::sync::OnceCell;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
