@@ -245,11 +245,7 @@ impl Options {
                 rule,
             })
         };
-        name(
-            "--node-name",
-            &self.node,
-            names::dns_subdomain(&self.node),
-        )?;
+        name("--node-name", &self.node, names::dns_subdomain(&self.node))?;
         name("--driver", &self.driver, names::driver(&self.driver))?;
         for (flag, path) in [
             ("--registry-dir", &self.registry),
@@ -400,8 +396,12 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
         instance: options.node.clone(),
     };
     let (events, writes_events) = Events::start(client, reporter, Arc::clone(&metrics));
-    let (statuses, writes_statuses) =
-        DeviceStatuses::start(api.clone(), &options.driver, &options.node, Arc::clone(&metrics));
+    let (statuses, writes_statuses) = DeviceStatuses::start(
+        api.clone(),
+        &options.driver,
+        &options.node,
+        Arc::clone(&metrics),
+    );
     let (concerned, tells) = Concerned::start(
         api.clone(),
         &options.driver,
@@ -469,7 +469,10 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     readiness.set(Condition::Draining, true);
     let unfinished = plugin.drain(DRAIN).await;
     if unfinished > 0 {
-        tracing::warn!(unfinished, "claims were still being worked on; the next process goes on");
+        tracing::warn!(
+            unfinished,
+            "claims were still being worked on; the next process goes on"
+        );
     }
     stop.send_replace(true);
     while parts.join_next().await.is_some() {}

@@ -12,7 +12,9 @@ mod question;
 mod step;
 
 pub use check::{Offence, Place, Refused, Why, check, offences};
-pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
+pub use claim::{
+    Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters, request_class,
+};
 pub use grants::{Grant, Grants};
 pub use question::question;
 pub use step::{Step, UnitId};
@@ -52,3 +54,6 @@ impl Approved {
         &self.statuses
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,12 @@ pub(super) struct Node {
     node_name: String,
 
     /// The hardware: a YAML topology, simulated in files under --data-dir
-    #[arg(long, value_name = "FILE.yaml", env = "SUPERCARGO_TOPOLOGY", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "FILE.yaml",
+        env = "SUPERCARGO_TOPOLOGY",
+        hide_env_values = true
+    )]
     topology: PathBuf,
 
     /// The driver that is served: the `driver` of slices, allocations and opaque parameters
@@ -67,12 +72,22 @@ pub(super) struct Node {
     driver: String,
 
     /// The configuration: policies with settings, limits and grants, and rules that say who serves what
-    #[arg(long, value_name = "FILE.yaml", env = "SUPERCARGO_CONFIG", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "FILE.yaml",
+        env = "SUPERCARGO_CONFIG",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Policies")]
     config: Option<PathBuf>,
 
     /// The folder that policies are dropped into
-    #[arg(long, value_name = "DIR", env = "SUPERCARGO_POLICY_DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SUPERCARGO_POLICY_DIR",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Policies")]
     policy_dir: Option<PathBuf>,
 
@@ -87,8 +102,16 @@ pub(super) struct Node {
     pod_uid: Option<String>,
 
     /// The kubelet's folder of registration sockets
-    #[arg(long, value_name = "DIR", env = "KUBELET_REGISTRY_DIR", hide_env_values = true)]
-    #[arg(help_heading = "Folders", default_value = "/var/lib/kubelet/plugins_registry")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KUBELET_REGISTRY_DIR",
+        hide_env_values = true
+    )]
+    #[arg(
+        help_heading = "Folders",
+        default_value = "/var/lib/kubelet/plugins_registry"
+    )]
     registry_dir: PathBuf,
 
     /// The driver's own folder, for its socket and what it remembers; the same path on the host and in
@@ -103,22 +126,42 @@ pub(super) struct Node {
     cdi_root: PathBuf,
 
     /// Where probes and metrics are answered
-    #[arg(long, value_name = "IP:PORT", env = "SUPERCARGO_ADDRESS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        env = "SUPERCARGO_ADDRESS",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Observing", default_value = "0.0.0.0:8080")]
     address: SocketAddr,
 
     /// What is logged: error, warn, info, debug, trace, or pairs such as supercargo=debug,kube=info
-    #[arg(long, value_name = "FILTER", env = "SUPERCARGO_LOG", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "SUPERCARGO_LOG",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Observing", default_value = "info")]
     log: String,
 
     /// How log lines look
-    #[arg(long, value_name = "FORMAT", env = "SUPERCARGO_LOG_FORMAT", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "SUPERCARGO_LOG_FORMAT",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Observing", default_value = "text", value_enum)]
     log_format: LogFormat,
 
     /// Where traces go, by OTLP over gRPC; without it none are made
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Observing")]
     otlp_endpoint: Option<String>,
 }

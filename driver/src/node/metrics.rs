@@ -151,11 +151,13 @@ impl Metrics {
     /// How publishing stands.
     pub fn published(&self, status: &slices::Status) {
         let so_far = self.slice_writes.get();
-        self.slice_writes.inc_by(status.writes.saturating_sub(so_far));
+        self.slice_writes
+            .inc_by(status.writes.saturating_sub(so_far));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let published = status.published;
         self.slices.set(published.map_or(0, |it| count(it.slices)));
-        self.devices.set(published.map_or(0, |it| count(it.devices)));
+        self.devices
+            .set(published.map_or(0, |it| count(it.devices)));
     }
 
     /// Counts a write of a claim's `status.devices`.
@@ -293,11 +295,9 @@ pub(crate) mod tests {
         };
         let engine = Engine::new(options).unwrap();
         let policies = Policies::new("gpu.nvidia.com", engine, Origin::default()).unwrap();
-        Arc::new(Metrics::new(
-            "gpu.nvidia.com",
-            Arc::new(policies),
-            || (2, 3),
-        ))
+        Arc::new(Metrics::new("gpu.nvidia.com", Arc::new(policies), || {
+            (2, 3)
+        }))
     }
 
     #[test]

@@ -204,8 +204,8 @@ impl Policies {
         let table = self.table();
         let here = || [self.driver.as_str()].into_iter();
         let rules = table.rules.iter();
-        for rule in rules
-            .filter(|rule| rule.matches(asked.class, asked.namespace, asked.labels, here()))
+        for rule in
+            rules.filter(|rule| rule.matches(asked.class, asked.namespace, asked.labels, here()))
         {
             let Some(policy) = self.registry.get(&rule.policy) else {
                 return Err(NotServing {

@@ -77,7 +77,9 @@ impl Service {
         let began = Instant::now();
         let outcome = self.claims.prepare(claim).await;
         let took = began.elapsed();
-        let result = outcome.as_ref().map_or_else(Reason::of, |_| Reason::PREPARED);
+        let result = outcome
+            .as_ref()
+            .map_or_else(Reason::of, |_| Reason::PREPARED);
         self.metrics.operated(Operation::Prepare, result.0, took);
         match outcome {
             Ok(prepared) => {
@@ -126,7 +128,11 @@ impl Service {
                 let reason = Reason::UNPREPARE_FAILED;
                 let message = error.to_string();
                 self.metrics.operated(Operation::Unprepare, reason.0, took);
-                tracing::warn!(reason = reason.0, ?took, "claim is not unprepared: {message}");
+                tracing::warn!(
+                    reason = reason.0,
+                    ?took,
+                    "claim is not unprepared: {message}"
+                );
                 self.concerned.tell(Notice {
                     claim: claim.clone(),
                     reason,
@@ -207,7 +213,8 @@ mod tests {
 
     #[test]
     fn network_data_is_told_apart_from_other_data() {
-        let network = r#"{"networkData": {"interfaceName": "net1", "ips": ["10.0.0.2/24"]}, "a": 1}"#;
+        let network =
+            r#"{"networkData": {"interfaceName": "net1", "ips": ["10.0.0.2/24"]}, "a": 1}"#;
         let (data, found) = told(network);
         assert_eq!(data, Some(json!({"a": 1})));
         assert_eq!(found.unwrap().interface_name.as_deref(), Some("net1"));

@@ -137,9 +137,7 @@ fn device(ready: bool) -> DeviceState {
 
 #[tokio::test(start_paused = true)]
 async fn our_devices_are_applied_under_a_manager_of_our_own() {
-    let sent = Server::default()
-        .after(vec![wanted(true)])
-        .await;
+    let sent = Server::default().after(vec![wanted(true)]).await;
     assert_eq!(sent.len(), 1);
     let mut sent = sent.into_iter().next().unwrap();
     let time = &mut sent.body["status"]["devices"][0]["conditions"][0]["lastTransitionTime"];
@@ -192,18 +190,12 @@ async fn a_device_that_stays_ready_keeps_its_time_when_its_data_changes() {
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_asked_again_and_a_claim_that_is_gone_is_not() {
     let busy = Server::answering(&[503, 429, 500]);
-    assert_eq!(
-        busy.after(vec![wanted(true)]).await.len(),
-        4
-    );
+    assert_eq!(busy.after(vec![wanted(true)]).await.len(), 4);
     for code in [404, 409, 422, 403] {
         let server = Server::answering(&[code]);
         let sent = server.after(vec![wanted(true)]).await;
         assert_eq!(sent.len(), 1, "{code}");
     }
     let down = Server::answering(&[503; 100]);
-    assert_eq!(
-        down.after(vec![wanted(true)]).await.len(),
-        6
-    );
+    assert_eq!(down.after(vec![wanted(true)]).await.len(), 6);
 }

@@ -32,11 +32,12 @@ impl ClaimOnNode {
             ..
         } = &self;
         for device in devices {
-            let class = class(claim, &device.request).ok_or_else(|| ClaimError::NoSuchRequest {
-                claim: format!("{}/{}", self.namespace, self.name),
-                device: device.device.clone(),
-                request: device.request.clone(),
-            })?;
+            let class =
+                request_class(claim, &device.request).ok_or_else(|| ClaimError::NoSuchRequest {
+                    claim: format!("{}/{}", self.namespace, self.name),
+                    device: device.device.clone(),
+                    request: device.request.clone(),
+                })?;
             let drivers: BTreeSet<&str> = allocation(claim)
                 .into_iter()
                 .flat_map(results)
@@ -74,7 +75,8 @@ impl ClaimOnNode {
 }
 
 /// The device class of `request`, or of the alternative after the `/`.
-fn class<'a>(claim: &'a ResourceClaim, request: &str) -> Option<&'a str> {
+#[must_use]
+pub fn request_class<'a>(claim: &'a ResourceClaim, request: &str) -> Option<&'a str> {
     let requests = claim.spec.as_ref()?.devices.as_ref()?.requests.as_ref()?;
     let (name, alternative) = match request.split_once('/') {
         Some((name, alternative)) => (name, Some(alternative)),
