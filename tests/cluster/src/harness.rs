@@ -32,7 +32,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
-use crate::{Cluster, ClusterError, Options, until_object};
+use crate::devices::held_on_nodes;
+use crate::{Cluster, ClusterError, Options, until, until_object};
 
 /// What a test answers. Assertions may panic.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -56,6 +57,23 @@ impl Bed {
         let name = format!("test-{number}");
         self.cluster.namespace(&name).await?;
         Ok(name)
+    }
+
+    /// Ends a test: its namespace goes with its pods and claims, and all that nodes held for them.
+    pub async fn nothing_stays(&self, namespace: &str) -> Result<(), ClusterError> {
+        self.delete_namespace(namespace).await?;
+        let mut held = Vec::new();
+        let gone = until(EMPTIED_WITHIN, "nodes hold nothing", async || {
+            held = held_on_nodes(&self.cluster);
+            Ok(held.is_empty().then_some(()))
+        });
+        match gone.await {
+            Err(ClusterError::TimedOut { until, after }) => Err(ClusterError::TimedOut {
+                until: format!("{until}: {held:?}"),
+                after,
+            }),
+            done => done,
+        }
     }
 
     /// Deletes a namespace and waits until everything in it is gone.

@@ -34,6 +34,7 @@ mod cgroups;
 mod cluster;
 mod command;
 mod control_plane;
+pub mod devices;
 mod driver;
 mod error;
 pub mod harness;

@@ -9,13 +9,11 @@ use k8s_openapi::api::resource::v1::ResourceClaim;
 use kube::Api;
 use kube::api::ListParams;
 use supercargo_cluster::harness::{Bed, Outcome};
-use supercargo_cluster::{Options, tests, until_object};
+use supercargo_cluster::{Driver, DriverOptions, Options, supercargo, tests, until_object};
+use tokio::sync::OnceCell;
 
-#[path = "node/devices.rs"]
-mod devices;
-
-use devices::{
-    SOON, containers_see_their_devices, drivers, manifest, nothing_stays, published, running,
+use supercargo_cluster::devices::{
+    SOON, containers_see_their_devices, hardware, manifest, published, running,
 };
 
 tests! {
@@ -30,6 +28,29 @@ tests! {
     a_job_with_several_claims_completes,
 }
 
+/// A driver on every node, started once, and the class that pods name.
+async fn drivers(bed: &Bed) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    static DRIVERS: OnceCell<Vec<Driver>> = OnceCell::const_new();
+    let start = async || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let program = supercargo()?;
+        let mut drivers = Vec::new();
+        for node in bed.nodes() {
+            let options = DriverOptions {
+                topology: hardware("h100-nvlink", node)?,
+                ..DriverOptions::default()
+            };
+            drivers.push(Driver::start(bed, node, &program, &options)?);
+        }
+        for driver in &drivers {
+            driver.ready().await?;
+        }
+        bed.kubectl().apply("default", &manifest("device-class")?).await?;
+        Ok(drivers)
+    };
+    DRIVERS.get_or_try_init(start).await?;
+    Ok(())
+}
+
 async fn a_pod_gets_a_gpu_of_its_own_by_template(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
@@ -37,7 +58,7 @@ async fn a_pod_gets_a_gpu_of_its_own_by_template(bed: &Bed) -> Outcome {
     let pod = running(bed, &namespace, "one-gpu").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 1);
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -51,7 +72,7 @@ async fn two_containers_share_one_claim(bed: &Bed) -> Outcome {
     assert_eq!(seen["first"].len(), 1);
     assert_eq!(seen["first"], seen["second"]);
     assert!(seen["without"].is_empty());
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -72,7 +93,7 @@ async fn two_pods_share_one_claim(bed: &Bed) -> Outcome {
     until_object(&api, "pod-1", SOON, "pod-1 is gone", |pod| pod.is_none().then_some(())).await?;
     let pod = running(bed, &namespace, "pod-2").await?;
     assert_eq!(containers_see_their_devices(bed, &namespace, &pod).await?, seen[1].1);
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -94,7 +115,7 @@ async fn a_pod_with_a_missing_claim_waits_and_starts_when_the_claim_appears(bed:
     let pod = running(bed, &namespace, "waiting").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 1);
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -109,7 +130,7 @@ async fn a_pre_scheduled_pod_starts_with_a_claim_that_is_allocated_there(bed: &B
         seen.push(containers_see_their_devices(bed, &namespace, &pod).await?);
     }
     assert_eq!(seen[0], seen[1]);
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -124,7 +145,7 @@ async fn two_requests_agree_in_an_attribute(bed: &Bed) -> Outcome {
     // The first four GPUs are of the other NUMA node.
     let upper = ["gpu-4", "gpu-5", "gpu-6", "gpu-7"];
     assert!(seen["both"].keys().all(|name| upper.contains(&name.as_str())), "{seen:?}");
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -135,7 +156,7 @@ async fn all_devices_of_a_node_go_to_one_pod(bed: &Bed) -> Outcome {
     let pod = running(bed, &namespace, "all-gpus").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 8);
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
 
@@ -155,7 +176,7 @@ async fn a_job_with_several_claims_completes(bed: &Bed) -> Outcome {
     })
     .await?;
     let pods: Api<Pod> = Api::namespaced(bed.client(), &namespace);
-    let uuids: BTreeSet<_> = published(bed).await?.into_values().collect();
+    let uuids: BTreeSet<_> = published(bed).await?.into_values().flatten().collect();
     let mut pods_seen = 0;
     for pod in pods.list(&ListParams::default()).await? {
         let name = pod.metadata.name.unwrap_or_default();
@@ -174,6 +195,6 @@ async fn a_job_with_several_claims_completes(bed: &Bed) -> Outcome {
         pods_seen += 1;
     }
     assert_eq!(pods_seen, 4);
-    nothing_stays(bed, &namespace).await?;
+    bed.nothing_stays(&namespace).await?;
     Ok(())
 }
