@@ -2,7 +2,7 @@
 .PHONY: demo test lint bench bench-node cluster cluster-down setup
 
 supercargo = cargo run --quiet --locked -p supercargo --
-cluster = cargo run --quiet --locked -p supercargo-cluster --
+cluster = cargo run --quiet --locked -p supercargo-cluster --bin supercargo-cluster --
 policies = $${CARGO_TARGET_DIR:-target}/policies
 
 demo: setup
@@ -13,6 +13,9 @@ demo: setup
 
 test: setup
 	SUPERCARGO="$$(realpath -m $${CARGO_TARGET_DIR:-target}/debug/supercargo)" cargo test --workspace --locked
+
+bench-node: setup
+	cargo run --release --locked --quiet -p supercargo-cluster --bin bench-node
 
 cluster: setup
 	$(cluster) up $(CLUSTER)

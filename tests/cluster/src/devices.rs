@@ -37,21 +37,23 @@ pub fn hardware(name: &str, node: &Node) -> Result<PathBuf, ClusterError> {
     let example = example(&format!("topologies/{name}.yaml"));
     let text = fs::read_to_string(&example).map_err(at("read", &example))?;
     let number = node.name().bytes().next_back().unwrap_or_default();
-    let own = text.split("uuid: GPU-").enumerate().map(|(part, text)| match part {
-        0 => text.to_owned(),
-        _ => format!("uuid: GPU-{number:02x}{}", text.get(2..).unwrap_or_default()),
-    });
+    let own = text
+        .split("uuid: GPU-")
+        .enumerate()
+        .map(|(part, text)| match part {
+            0 => text.to_owned(),
+            _ => format!(
+                "uuid: GPU-{number:02x}{}",
+                text.get(2..).unwrap_or_default()
+            ),
+        });
     let path = node.folder().join("topology.yaml");
     fs::write(&path, own.collect::<String>()).map_err(at("write", &path))?;
     Ok(path)
 }
 
 /// Waits until a pod runs.
-pub async fn running(
-    cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-) -> Result<Pod, ClusterError> {
+pub async fn running(cluster: &Cluster, namespace: &str, name: &str) -> Result<Pod, ClusterError> {
     let api: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     until_object(&api, name, SOON, &format!("pod {name} runs"), |pod| {
         let pod = pod?;
@@ -74,7 +76,9 @@ pub async fn published(
     for slice in slices.map_err(ClusterError::api("list ResourceSlices"))? {
         for device in slice.spec.devices.unwrap_or_default() {
             let attributes = device.attributes.unwrap_or_default();
-            let uuid = attributes.get("uuid").and_then(|value| value.string.clone());
+            let uuid = attributes
+                .get("uuid")
+                .and_then(|value| value.string.clone());
             found.insert((slice.spec.pool.name.clone(), device.name), uuid);
         }
     }
@@ -99,7 +103,9 @@ pub async fn given(
         let part = result.request.split('/').next();
         result.driver == DRIVER && (request.is_none() || request == part)
     });
-    Ok(asked_for.map(|result| (result.pool, result.device)).collect())
+    Ok(asked_for
+        .map(|result| (result.pool, result.device))
+        .collect())
 }
 
 /// The claim behind an entry of a pod's `spec.resourceClaims`.

@@ -59,7 +59,7 @@ pub use image::IMAGE;
 pub use kubectl::Kubectl;
 pub use node::Node;
 pub use options::Options;
-pub use program::supercargo;
+pub use program::{build_policy, supercargo};
 pub use requirements::{Need, Unavailable};
 pub use sandbox::Process;
 pub use tools::{KUBERNETES, Tools};

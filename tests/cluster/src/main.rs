@@ -159,9 +159,13 @@ fn tell(cluster: &Cluster, devices: bool) {
     println!("    export KUBECONFIG={}", cluster.kubeconfig().display());
     println!("    export PATH={}:$PATH", tools.display());
     if devices {
-        println!("\nSupercargo serves simulated GPUs on every node. To see them, and to get one:\n");
+        println!(
+            "\nSupercargo serves simulated GPUs on every node. To see them, and to get one:\n"
+        );
         println!("    kubectl get resourceslices -o yaml");
-        println!("    kubectl apply -f examples/manifests/node/one-gpu.yaml && kubectl logs -f one-gpu");
+        println!(
+            "    kubectl apply -f examples/manifests/node/one-gpu.yaml && kubectl logs -f one-gpu"
+        );
     } else {
         println!("\n    kubectl get nodes,pods --all-namespaces");
     }

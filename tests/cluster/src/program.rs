@@ -49,3 +49,26 @@ pub fn supercargo() -> Result<PathBuf, ClusterError> {
         }),
     }
 }
+
+/// Builds a policy of the examples into a folder, as a user would.
+pub fn build_policy(program: &Path, name: &str, folder: &Path) -> Result<PathBuf, ClusterError> {
+    let made = folder.join(format!("{name}.wasm"));
+    let output = Command::new(program)
+        .args(["policy", "build"])
+        .arg(crate::devices::example(&format!("policies/{name}")))
+        .arg("--output")
+        .arg(&made)
+        .output()
+        .map_err(|source| ClusterError::Io {
+            what: format!("run {}", program.display()),
+            source,
+        })?;
+    match output.status.success() {
+        true => Ok(made),
+        false => Err(ClusterError::Command {
+            command: format!("supercargo policy build {name}"),
+            status: output.status,
+            output: crate::log::last_lines(&String::from_utf8_lossy(&output.stderr), 30),
+        }),
+    }
+}

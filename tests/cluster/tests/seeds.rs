@@ -1,5 +1,6 @@
 //! The pods that people start with, on two nodes with eight simulated GPUs each: the containers see
 //! the very devices that the scheduler gave to their claims.
+#![allow(clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeSet;
 
@@ -44,7 +45,9 @@ async fn drivers(bed: &Bed) -> Result<(), Box<dyn std::error::Error + Send + Syn
         for driver in &drivers {
             driver.ready().await?;
         }
-        bed.kubectl().apply("default", &manifest("device-class")?).await?;
+        bed.kubectl()
+            .apply("default", &manifest("device-class")?)
+            .await?;
         Ok(drivers)
     };
     DRIVERS.get_or_try_init(start).await?;
@@ -54,7 +57,9 @@ async fn drivers(bed: &Bed) -> Result<(), Box<dyn std::error::Error + Send + Syn
 async fn a_pod_gets_a_gpu_of_its_own_by_template(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    bed.kubectl().apply(&namespace, &manifest("one-gpu")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("one-gpu")?)
+        .await?;
     let pod = running(bed, &namespace, "one-gpu").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 1);
@@ -79,7 +84,9 @@ async fn two_containers_share_one_claim(bed: &Bed) -> Outcome {
 async fn two_pods_share_one_claim(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    bed.kubectl().apply(&namespace, &manifest("two-pods-one-claim")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("two-pods-one-claim")?)
+        .await?;
     let mut seen = Vec::new();
     for name in ["pod-1", "pod-2"] {
         let pod = running(bed, &namespace, name).await?;
@@ -90,9 +97,15 @@ async fn two_pods_share_one_claim(bed: &Bed) -> Outcome {
     // One pod goes, the other keeps the device.
     let api: Api<Pod> = Api::namespaced(bed.client(), &namespace);
     api.delete("pod-1", &Default::default()).await?;
-    until_object(&api, "pod-1", SOON, "pod-1 is gone", |pod| pod.is_none().then_some(())).await?;
+    until_object(&api, "pod-1", SOON, "pod-1 is gone", |pod| {
+        pod.is_none().then_some(())
+    })
+    .await?;
     let pod = running(bed, &namespace, "pod-2").await?;
-    assert_eq!(containers_see_their_devices(bed, &namespace, &pod).await?, seen[1].1);
+    assert_eq!(
+        containers_see_their_devices(bed, &namespace, &pod).await?,
+        seen[1].1
+    );
     bed.nothing_stays(&namespace).await?;
     Ok(())
 }
@@ -100,18 +113,24 @@ async fn two_pods_share_one_claim(bed: &Bed) -> Outcome {
 async fn a_pod_with_a_missing_claim_waits_and_starts_when_the_claim_appears(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    bed.kubectl().apply(&namespace, &manifest("missing-claim")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("missing-claim")?)
+        .await?;
     let api: Api<Pod> = Api::namespaced(bed.client(), &namespace);
     let what = "the pod is said to wait for its claim";
     let message = until_object(&api, "waiting", SOON, what, |pod| {
         let conditions = pod?.status.as_ref()?.conditions.as_ref()?;
-        let unscheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
+        let unscheduled = conditions
+            .iter()
+            .find(|condition| condition.type_ == "PodScheduled")?;
         unscheduled.message.clone()
     })
     .await?;
     assert!(message.contains("late"), "{message}");
 
-    bed.kubectl().apply(&namespace, &manifest("missing-claim-arrives")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("missing-claim-arrives")?)
+        .await?;
     let pod = running(bed, &namespace, "waiting").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 1);
@@ -122,11 +141,16 @@ async fn a_pod_with_a_missing_claim_waits_and_starts_when_the_claim_appears(bed:
 async fn a_pre_scheduled_pod_starts_with_a_claim_that_is_allocated_there(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    bed.kubectl().apply(&namespace, &manifest("pre-scheduled")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("pre-scheduled")?)
+        .await?;
     let mut seen = Vec::new();
     for name in ["scheduled", "pre-scheduled"] {
         let pod = running(bed, &namespace, name).await?;
-        assert_eq!(pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()), Some("node-1"));
+        assert_eq!(
+            pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()),
+            Some("node-1")
+        );
         seen.push(containers_see_their_devices(bed, &namespace, &pod).await?);
     }
     assert_eq!(seen[0], seen[1]);
@@ -137,14 +161,24 @@ async fn a_pre_scheduled_pod_starts_with_a_claim_that_is_allocated_there(bed: &B
 async fn two_requests_agree_in_an_attribute(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    bed.kubectl().apply(&namespace, &manifest("same-numa-node")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("same-numa-node")?)
+        .await?;
     let pod = running(bed, &namespace, "same-numa-node").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
-    assert_eq!((seen["left"].len(), seen["right"].len(), seen["both"].len()), (1, 1, 2));
+    assert_eq!(
+        (seen["left"].len(), seen["right"].len(), seen["both"].len()),
+        (1, 1, 2)
+    );
     assert_ne!(seen["left"], seen["right"]);
     // The first four GPUs are of the other NUMA node.
     let upper = ["gpu-4", "gpu-5", "gpu-6", "gpu-7"];
-    assert!(seen["both"].keys().all(|name| upper.contains(&name.as_str())), "{seen:?}");
+    assert!(
+        seen["both"]
+            .keys()
+            .all(|name| upper.contains(&name.as_str())),
+        "{seen:?}"
+    );
     bed.nothing_stays(&namespace).await?;
     Ok(())
 }
@@ -152,7 +186,9 @@ async fn two_requests_agree_in_an_attribute(bed: &Bed) -> Outcome {
 async fn all_devices_of_a_node_go_to_one_pod(bed: &Bed) -> Outcome {
     drivers(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    bed.kubectl().apply(&namespace, &manifest("all-gpus")?).await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("all-gpus")?)
+        .await?;
     let pod = running(bed, &namespace, "all-gpus").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 8);
@@ -167,9 +203,13 @@ async fn a_job_with_several_claims_completes(bed: &Bed) -> Outcome {
     let jobs: Api<Job> = Api::namespaced(bed.client(), &namespace);
     // The shared claim is only allocated while a pod uses it, so it is read on the way.
     let claims: Api<ResourceClaim> = Api::namespaced(bed.client(), &namespace);
-    until_object(&claims, "job-shared", SOON, "the shared claim is allocated", |claim| {
-        claim?.status.as_ref()?.allocation.as_ref().map(drop)
-    })
+    until_object(
+        &claims,
+        "job-shared",
+        SOON,
+        "the shared claim is allocated",
+        |claim| claim?.status.as_ref()?.allocation.as_ref().map(drop),
+    )
     .await?;
     until_object(&jobs, "job", SOON * 3, "the Job is complete", |job| {
         (job?.status.as_ref()?.succeeded == Some(4)).then_some(())
@@ -186,7 +226,10 @@ async fn a_job_with_several_claims_completes(bed: &Bed) -> Outcome {
             let [line] = said.lines().collect::<Vec<_>>()[..] else {
                 return Err(format!("{container} saw {said}").into());
             };
-            let uuid = line.split_once('=').map(|(_, uuid)| uuid.to_owned()).unwrap_or_default();
+            let uuid = line
+                .split_once('=')
+                .map(|(_, uuid)| uuid.to_owned())
+                .unwrap_or_default();
             assert!(uuids.contains(&uuid), "{uuid}");
             devices.push(uuid);
         }
