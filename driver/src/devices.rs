@@ -14,6 +14,11 @@ use k8s_openapi::api::resource::v1::{CounterSet, Device};
 use serde::{Deserialize, Serialize};
 use supercargo_host::plan::{Step, UnitId};
 
+pub(crate) mod folder;
+pub mod nvidia;
+mod settings;
+pub mod simulated;
+
 /// A piece of hardware and what is known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unit {
@@ -111,9 +116,11 @@ pub struct Undo(pub serde_json::Value);
 pub struct HealthEvent {
     /// The hardware; `None`: all of the node.
     pub unit: Option<UnitId>,
-    /// The announced device, where the event is about a part of the hardware.
+    /// The part of the hardware that it is about, by the name that [`Source::announce`] gives it;
+    /// `None`: all of the hardware. Where nothing of that name is announced, all of it is meant.
     pub device: Option<String>,
-    /// What saw it, such as `nvml.xid`.
+    /// What saw it, in the words of the contract (`wit/inventory.wit`): `xid`, `ecc`, `nvlink`,
+    /// `thermal`, `pci`, `lost` or `recovered`.
     pub source: String,
     /// The source's own number for it; 0: it is well again.
     pub code: i64,

@@ -54,3 +54,6 @@ impl Approved {
         &self.statuses
     }
 }
+
+#[cfg(test)]
+mod tests;

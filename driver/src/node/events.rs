@@ -6,6 +6,7 @@
 //! counted and dropped.
 
 mod ledger;
+mod reason;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 
 use super::metrics::{EventFate, Metrics};
 use ledger::{Entry, Ledger};
+pub use reason::Reason;
 
 /// How many reports wait to be written.
 const QUEUE: usize = 256;
@@ -32,19 +34,6 @@ const WRITE: Duration = Duration::from_secs(5);
 const NOTE: usize = 1024;
 /// What an Event's name takes of its object's, so that with what is added it stays within 253.
 const NAME: usize = 200;
-
-/// Why an Event is written. The names are stable: alerts and people go by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Reason(pub &'static str);
-
-impl Reason {
-    /// A new component was refused; about the node.
-    pub const POLICY_REFUSED: Self = Self("PolicyRefused");
-    /// A new configuration was refused; about the node.
-    pub const CONFIGURATION_REFUSED: Self = Self("ConfigurationRefused");
-    /// A new component serves; about the node.
-    pub const POLICY_SERVES: Self = Self("PolicyServes");
-}
 
 /// Something to tell about an object.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@
 //! (memory, files) is read when somebody looks.
 
 mod policies;
+mod prepared;
 mod process;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::policies::Policies;
+use super::slices;
 
 /// Seconds. A prepare is one or two durable writes and a policy call: a millisecond on a good disk, and
 /// whatever hardware takes for a step.
@@ -71,12 +73,6 @@ struct OfPolicy {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Write {
-    operation: &'static str,
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Fate {
     result: EventFate,
 }
@@ -93,9 +89,9 @@ pub struct Metrics {
     operations: Family<Outcome, Counter>,
     durations: Family<OfOperation, Histogram, fn() -> Histogram>,
     refused_plans: Family<OfPolicy, Counter>,
-    prepared_claims: Gauge,
-    prepared_devices: Gauge,
-    slice_writes: Family<Write, Counter>,
+    slice_writes: Counter,
+    slices: Gauge,
+    devices: Gauge,
     status_writes: Family<OfResult, Counter>,
     events: Family<Fate, Counter>,
     registered: Gauge,
@@ -104,28 +100,39 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All numbers at zero, for this driver and these policies.
+    /// All numbers at zero, for this driver and these policies. `prepared` tells how many claims and
+    /// devices are prepared.
     #[must_use]
-    pub fn new(driver: &str, policies: Arc<Policies>) -> Self {
+    pub fn new(
+        driver: &str,
+        policies: Arc<Policies>,
+        prepared: impl Fn() -> (usize, usize) + Send + Sync + 'static,
+    ) -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
             operations: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             refused_plans: Family::default(),
-            prepared_claims: Gauge::default(),
-            prepared_devices: Gauge::default(),
-            slice_writes: Family::default(),
+            slice_writes: Counter::default(),
+            slices: Gauge::default(),
+            devices: Gauge::default(),
             status_writes: Family::default(),
             events: Family::default(),
             registered: Gauge::default(),
             configuration_refused: Gauge::default(),
             started: Gauge::default(),
         };
-        metrics.register(driver, policies);
+        metrics.register(driver);
+        let to = metrics.registry.sub_registry_with_prefix("supercargo");
+        to.register_collector(Box::new(policies::Collector(policies)));
+        to.register_collector(Box::new(prepared::Collector(Box::new(prepared))));
+        metrics
+            .registry
+            .register_collector(Box::new(process::Collector::default()));
         metrics
     }
 
-    /// Counts one claim of one call, and how long it took. `result` is `ok` or the reason of the Event.
+    /// Counts one claim of one call, and how long it took. `result` is the reason of the Event, or `Prepared` or `Unprepared`.
     pub fn operated(&self, operation: Operation, result: &'static str, took: Duration) {
         self.operations
             .get_or_create(&Outcome { operation, result })
@@ -141,19 +148,14 @@ impl Metrics {
         self.refused_plans.get_or_create(&OfPolicy { policy }).inc();
     }
 
-    /// What is prepared now.
-    pub fn prepared(&self, claims: usize, devices: usize) {
-        self.prepared_claims
-            .set(claims.try_into().unwrap_or(i64::MAX));
-        self.prepared_devices
-            .set(devices.try_into().unwrap_or(i64::MAX));
-    }
-
-    /// Counts a write of a ResourceSlice: `create`, `update` or `delete`, `ok` or what went wrong.
-    pub fn slice_write(&self, operation: &'static str, result: &'static str) {
-        self.slice_writes
-            .get_or_create(&Write { operation, result })
-            .inc();
+    /// How publishing stands.
+    pub fn published(&self, status: &slices::Status) {
+        let so_far = self.slice_writes.get();
+        self.slice_writes.inc_by(status.writes.saturating_sub(so_far));
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let published = status.published;
+        self.slices.set(published.map_or(0, |it| count(it.slices)));
+        self.devices.set(published.map_or(0, |it| count(it.devices)));
     }
 
     /// Counts a write of a claim's `status.devices`.
@@ -191,11 +193,8 @@ impl Metrics {
         Ok(text)
     }
 
-    fn register(&mut self, driver: &str, policies: Arc<Policies>) {
-        self.registry
-            .register_collector(Box::new(process::Collector::default()));
+    fn register(&mut self, driver: &str) {
         let to = self.registry.sub_registry_with_prefix("supercargo");
-        to.register_collector(Box::new(policies::Collector(policies)));
         let build = Info::new(vec![
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("driver", driver.to_owned()),
@@ -218,19 +217,19 @@ impl Metrics {
             self.refused_plans.clone(),
         );
         to.register(
-            "prepared_claims",
-            "Claims that are prepared now",
-            self.prepared_claims.clone(),
-        );
-        to.register(
-            "prepared_devices",
-            "Devices of prepared claims",
-            self.prepared_devices.clone(),
-        );
-        to.register(
             "slice_writes",
-            "Writes of ResourceSlices",
+            "Creations, updates and deletions of ResourceSlices, failed ones included",
             self.slice_writes.clone(),
+        );
+        to.register(
+            "published_slices",
+            "ResourceSlices in the API server",
+            self.slices.clone(),
+        );
+        to.register(
+            "published_devices",
+            "Devices in these ResourceSlices",
+            self.devices.clone(),
         );
         to.register(
             "device_status_writes",
@@ -294,21 +293,27 @@ pub(crate) mod tests {
         };
         let engine = Engine::new(options).unwrap();
         let policies = Policies::new("gpu.nvidia.com", engine, Origin::default()).unwrap();
-        Arc::new(Metrics::new("gpu.nvidia.com", Arc::new(policies)))
+        Arc::new(Metrics::new(
+            "gpu.nvidia.com",
+            Arc::new(policies),
+            || (2, 3),
+        ))
     }
 
     #[test]
     fn every_number_is_told_with_what_it_means() {
         let metrics = metrics();
-        metrics.operated(Operation::Prepare, "ok", Duration::from_micros(800));
+        metrics.operated(Operation::Prepare, "Prepared", Duration::from_micros(800));
         metrics.operated(
             Operation::Prepare,
             "InvalidParameters",
             Duration::from_micros(300),
         );
         metrics.refused_plan("time-slicing");
-        metrics.prepared(2, 3);
-        metrics.slice_write("create", "ok");
+        metrics.published(&slices::Status {
+            writes: 4,
+            ..slices::Status::default()
+        });
         metrics.status_write("ok");
         metrics.event(EventFate::Written);
         metrics.registered(true);

@@ -116,7 +116,8 @@ pub enum PluginError {
     },
 }
 
-/// A running plugin. Dropping it ends it at once; [`Plugin::drain`] does it in good order.
+/// A running plugin. Dropping it takes its sockets away at once, and calls that run end with the
+/// process; [`Plugin::drain`] does it in good order.
 #[derive(Debug)]
 pub struct Plugin<H> {
     calls: Arc<Calls<H>>,

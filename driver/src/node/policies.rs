@@ -201,30 +201,46 @@ impl Policies {
     /// # Errors
     /// The rules name one that does not serve.
     pub fn configuring(&self, asked: Asked<'_>) -> Result<Option<Serving>, NotServing> {
-        self.first(&CONFIGURING, |rule| {
-            rule.matches(
-                asked.class,
-                asked.namespace,
-                asked.labels,
-                [self.driver.as_str()].into_iter(),
-            )
-        })
+        let table = self.table();
+        let here = || [self.driver.as_str()].into_iter();
+        let rules = table.rules.iter();
+        for rule in rules
+            .filter(|rule| rule.matches(asked.class, asked.namespace, asked.labels, here()))
+        {
+            let Some(policy) = self.registry.get(&rule.policy) else {
+                return Err(NotServing {
+                    policy: rule.policy.clone(),
+                    reason: table
+                        .absent
+                        .get(&rule.policy)
+                        .cloned()
+                        .unwrap_or_else(|| "it was removed just now".to_owned()),
+                });
+            };
+            let has = |hook: &Hook| policy.description().hooks.contains(hook);
+            if CONFIGURING.iter().any(has)
+                && let Some(entry) = table.entries.get(&rule.policy)
+            {
+                return Ok(Some(Serving {
+                    policy,
+                    entry: Arc::clone(entry),
+                }));
+            }
+        }
+        Ok(None)
     }
 
-    /// The policy that says what the node announces, if any: the first for this driver that can.
-    ///
-    /// # Errors
-    /// The rules name one that does not serve.
-    pub fn announcing(&self) -> Result<Option<Serving>, NotServing> {
-        self.first(&[Hook::Publish], |rule| self.concerns(rule))
-    }
-
-    /// The policy that says what follows from a health event, if any: the first for this driver that can.
-    ///
-    /// # Errors
-    /// The rules name one that does not serve.
-    pub fn assessing(&self) -> Result<Option<Serving>, NotServing> {
-        self.first(&[Hook::Assess], |rule| self.concerns(rule))
+    /// The policy that has a hook about all of the node's devices (`publish`, `assess`): the first for
+    /// this driver that has it. One that the rules name and that does not serve is passed over, for
+    /// what its hooks are is not known, and a node that announces nothing helps nobody.
+    #[must_use]
+    pub fn of_inventory(&self, hook: Hook) -> Option<Policy> {
+        let table = self.table();
+        let rules = table.rules.iter();
+        rules
+            .filter(|rule| rule.drivers.is_empty() || rule.drivers.contains(&self.driver))
+            .filter_map(|rule| self.registry.get(&rule.policy))
+            .find(|policy| policy.description().hooks.contains(&hook))
     }
 
     /// The policy of a name, as it serves now.
@@ -259,41 +275,6 @@ impl Policies {
 
     fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Whether a rule, whatever else it asks, can be about this driver's devices.
-    fn concerns(&self, rule: &Rule) -> bool {
-        rule.drivers.is_empty() || rule.drivers.contains(&self.driver)
-    }
-
-    fn first(
-        &self,
-        hooks: &[Hook],
-        applies: impl Fn(&Rule) -> bool,
-    ) -> Result<Option<Serving>, NotServing> {
-        let table = self.table();
-        for rule in table.rules.iter().filter(|rule| applies(rule)) {
-            let Some(policy) = self.registry.get(&rule.policy) else {
-                return Err(NotServing {
-                    policy: rule.policy.clone(),
-                    reason: table
-                        .absent
-                        .get(&rule.policy)
-                        .cloned()
-                        .unwrap_or_else(|| "it was removed just now".to_owned()),
-                });
-            };
-            let has = |hook: &Hook| policy.description().hooks.contains(hook);
-            if hooks.iter().any(has)
-                && let Some(entry) = table.entries.get(&rule.policy)
-            {
-                return Ok(Some(Serving {
-                    policy,
-                    entry: Arc::clone(entry),
-                }));
-            }
-        }
-        Ok(None)
     }
 }
 

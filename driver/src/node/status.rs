@@ -56,8 +56,17 @@ pub struct DeviceState {
 /// Where to leave what the claims' status should say. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DeviceStatuses {
-    queue: mpsc::Sender<(ClaimRef, Vec<DeviceState>)>,
+    queue: mpsc::Sender<News>,
     metrics: Arc<Metrics>,
+}
+
+/// What is new about a claim.
+#[derive(Debug)]
+enum News {
+    /// Its status should say this of our devices.
+    Wanted(ClaimRef, Vec<DeviceState>),
+    /// It is unprepared. The API server forgets its devices when it is deallocated.
+    Over(ClaimRef),
 }
 
 impl DeviceStatuses {
@@ -81,9 +90,18 @@ impl DeviceStatuses {
         (Self { queue, metrics }, tokio::spawn(task.run(reports)))
     }
 
-    /// Leaves what a claim's status should say of our devices; no devices: nothing. Never waits.
+    /// Leaves what a claim's status should say of our devices. Never waits.
     pub fn want(&self, claim: ClaimRef, devices: Vec<DeviceState>) {
-        if self.queue.try_send((claim, devices)).is_err() {
+        self.leave(News::Wanted(claim, devices));
+    }
+
+    /// Gives up what is not written of a claim yet: it is unprepared. Never waits.
+    pub fn over(&self, claim: ClaimRef) {
+        self.leave(News::Over(claim));
+    }
+
+    fn leave(&self, news: News) {
+        if self.queue.try_send(news).is_err() {
             self.metrics.status_write("dropped");
         }
     }
@@ -105,21 +123,21 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut reports: mpsc::Receiver<(ClaimRef, Vec<DeviceState>)>) {
+    async fn run(mut self, mut reports: mpsc::Receiver<News>) {
         let mut open = true;
         while open || !self.wanted.is_empty() {
             if let Some(claim) = self.wanted.next(Instant::now()) {
                 self.write(claim).await;
                 // What came meanwhile may replace what is next.
-                while let Ok((claim, devices)) = reports.try_recv() {
-                    self.want(claim, devices);
+                while let Ok(news) = reports.try_recv() {
+                    self.take(news);
                 }
                 continue;
             }
             let due = self.wanted.due();
             tokio::select! {
                 report = reports.recv(), if open => match report {
-                    Some((claim, devices)) => self.want(claim, devices),
+                    Some(news) => self.take(news),
                     None => open = false,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -127,9 +145,14 @@ impl Task {
         }
     }
 
-    fn want(&mut self, claim: ClaimRef, devices: Vec<DeviceState>) {
-        if !self.wanted.want(claim, devices, Instant::now()) {
-            self.metrics.status_write("dropped");
+    fn take(&mut self, news: News) {
+        match news {
+            News::Over(claim) => self.wanted.forget(&claim),
+            News::Wanted(claim, devices) => {
+                if !self.wanted.want(claim, devices, Instant::now()) {
+                    self.metrics.status_write("dropped");
+                }
+            }
         }
     }
 

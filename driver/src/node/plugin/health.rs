@@ -164,3 +164,24 @@ impl health_v1alpha1::dra_resource_health_server::DraResourceHealth for HealthWa
         Ok(Response::new(self.messages()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_change_is_told_again_before_the_kubelet_forgets_it() {
+        let (_report, report) = watch::channel(HealthReport::default());
+        let (_stopping, stopping) = watch::channel(false);
+        let mut messages = HealthWatch::new(report, stopping).messages();
+        let start = Instant::now();
+        for told in 0..5 {
+            assert!(messages.next().await.unwrap().is_ok());
+            assert_eq!(start.elapsed(), PERIOD * told);
+        }
+        assert!(PERIOD * 2 < TIMEOUT, "one message may be lost");
+    }
+}

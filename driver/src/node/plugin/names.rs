@@ -164,8 +164,8 @@ mod tests {
             forms,
             [
                 "gpu.example.com-a1b2c3d4-0000-4000-8000-000000000000-reg.sock",
-                "gpu.example.com-SHORT-reg.sock",
-                "dra-LONG-reg.sock",
+                "gpu.example.com-8A98IgMAm2Y-reg.sock",
+                "dra-pZKA7_FsMWrRJnrK0yUAsg-reg.sock",
             ]
         );
     }

@@ -27,7 +27,7 @@ pub enum Registration {
     Unregistered,
     /// The kubelet calls this instance.
     Registered,
-    /// The kubelet refused, and says why. It tries again when it restarts or the socket is made anew.
+    /// The kubelet refused, and says why. It may come again.
     Failed(String),
 }
 

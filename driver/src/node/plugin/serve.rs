@@ -34,7 +34,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// Bytes of a call's headers.
 const HEADERS_MAX: u32 = 16 << 10;
 
-/// A running server. Dropping it ends it at once.
+/// A running server. Dropping it ends it at once for those who are not connected.
 #[derive(Debug)]
 pub(super) struct Server(JoinHandle<()>);
 

@@ -66,13 +66,13 @@ impl Server {
     }
 
     /// Leaves these with the writer, one after another, and waits until it is through with all.
-    async fn after(&self, wanted: Vec<(ClaimRef, Vec<DeviceState>)>) -> Vec<Sent> {
+    async fn after(&self, news: Vec<News>) -> Vec<Sent> {
         let api = ResourceApi::new(self.client());
         let (statuses, task) = DeviceStatuses::start(api, "gpu.nvidia.com", "node-a", metrics());
         let mut written = 0;
-        for (claim, devices) in wanted {
-            statuses.want(claim, devices);
-            written += 1;
+        for news in news {
+            written += usize::from(matches!(news, News::Wanted(..)));
+            statuses.leave(news);
             // Lets the writer take each up before the next comes.
             for _ in 0..100 {
                 if self.sent.lock().unwrap().len() >= written {
@@ -114,6 +114,10 @@ fn claim() -> ClaimRef {
     }
 }
 
+fn wanted(ready: bool) -> News {
+    News::Wanted(claim(), vec![device(ready)])
+}
+
 fn device(ready: bool) -> DeviceState {
     DeviceState {
         pool: "node-a".to_owned(),
@@ -134,7 +138,7 @@ fn device(ready: bool) -> DeviceState {
 #[tokio::test(start_paused = true)]
 async fn our_devices_are_applied_under_a_manager_of_our_own() {
     let sent = Server::default()
-        .after(vec![(claim(), vec![device(true)])])
+        .after(vec![wanted(true)])
         .await;
     assert_eq!(sent.len(), 1);
     let mut sent = sent.into_iter().next().unwrap();
@@ -152,44 +156,54 @@ async fn our_devices_are_applied_under_a_manager_of_our_own() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_status_says_already_is_not_written_again() {
-    let same = (claim(), vec![device(true)]);
-    let sent = Server::default().after(vec![same.clone(), same]).await;
+    let sent = Server::default()
+        .after(vec![wanted(true), wanted(true)])
+        .await;
     assert_eq!(sent.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_prepared_anew_is_written_anew() {
+    let over = News::Over(claim());
+    let sent = Server::default()
+        .after(vec![wanted(true), over, wanted(true)])
+        .await;
+    assert_eq!(sent.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_stays_ready_keeps_its_time_when_its_data_changes() {
     let mut changed = device(true);
     changed.data = None;
-    let wanted = vec![
-        (claim(), vec![device(true)]),
-        (claim(), vec![changed]),
-        (claim(), vec![]),
+    let news = vec![
+        wanted(true),
+        News::Wanted(claim(), vec![changed]),
+        wanted(false),
     ];
-    let sent = Server::default().after(wanted).await;
+    let sent = Server::default().after(news).await;
     let time = |sent: &Sent| {
         sent.body["status"]["devices"][0]["conditions"][0]["lastTransitionTime"].clone()
     };
     assert_eq!(sent.len(), 3);
     assert_eq!(time(&sent[0]), time(&sent[1]));
-    assert_eq!(sent[2].body["status"], json!({"devices": []}));
+    assert_ne!(time(&sent[1]), time(&sent[2]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_asked_again_and_a_claim_that_is_gone_is_not() {
     let busy = Server::answering(&[503, 429, 500]);
     assert_eq!(
-        busy.after(vec![(claim(), vec![device(true)])]).await.len(),
+        busy.after(vec![wanted(true)]).await.len(),
         4
     );
     for code in [404, 409, 422, 403] {
         let server = Server::answering(&[code]);
-        let sent = server.after(vec![(claim(), vec![device(true)])]).await;
+        let sent = server.after(vec![wanted(true)]).await;
         assert_eq!(sent.len(), 1, "{code}");
     }
     let down = Server::answering(&[503; 100]);
     assert_eq!(
-        down.after(vec![(claim(), vec![device(true)])]).await.len(),
+        down.after(vec![wanted(true)]).await.len(),
         6
     );
 }

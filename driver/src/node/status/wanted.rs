@@ -96,6 +96,12 @@ impl Wanted {
         true
     }
 
+    /// Forgets a claim: what was written of it is no longer there, and nothing more is wanted.
+    pub(super) fn forget(&mut self, claim: &ClaimRef) {
+        self.waiting.remove(claim);
+        self.written.pop(&claim.uid);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -362,8 +362,6 @@ fn daemon(name: &str, options: &[Variable], grants: &Grants) -> DaemonGrant {
 
 /// The field of a step that the grants would have to admit, and its value.
 fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
-    let all =
-        |mut admitted: Box<dyn FnMut(&Grant) -> bool + '_>| !grants.iter().any(|g| admitted(g));
     match action {
         Action::SetComputeMode(step) => ("mode", word(&step.mode)),
         Action::SetTimeSlice(step) => ("interval", word(&step.interval)),
@@ -380,7 +378,7 @@ fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
         }
         Action::StartDaemon(step) => {
             let named = |grant: &Grant| grant.start_daemon.iter().any(|d| d.name == step.daemon);
-            if all(Box::new(named)) {
+            if !grants.iter().any(named) {
                 return ("daemon", step.daemon.clone());
             }
             let options = step.options.iter();
@@ -398,14 +396,14 @@ fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
                 let mut sysfs = grant.write_sysfs.iter();
                 sysfs.any(|sysfs| sysfs.attribute.admits(&step.attribute, sensitive))
             };
-            if all(Box::new(named)) {
+            if !grants.iter().any(named) {
                 return ("attribute", step.attribute.clone());
             }
             ("value", step.value.clone())
         }
         Action::SetProperty(step) => {
             let named = |grant: &Grant| grant.set_property.iter().any(|p| p.name == step.name);
-            if all(Box::new(named)) {
+            if !grants.iter().any(named) {
                 return ("name", step.name.clone());
             }
             ("value", word(&Scalar::from(&step.value)))
