@@ -11,6 +11,7 @@ mod completions;
 mod exit;
 mod failure;
 mod node;
+mod plan;
 mod policy;
 
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ Examples:
   What would a vendor's policy do better?
     supercargo compare -f scene.yaml --policy nvlink-groups.wasm
 
+  What would be done to the node for this claim, and may it?
+    supercargo plan -f claim.yaml --topology node.yaml --config configuration.yaml
+
   Is this policy fit to be loaded?
     supercargo policy check nvlink-groups.wasm
 
@@ -69,6 +73,7 @@ pub struct Cli {
 enum Command {
     Allocate(allocate::Allocate),
     Compare(compare::Compare),
+    Plan(plan::Plan),
     Policy(policy::Policy),
     Node(node::Node),
     Completions(completions::Completions),
@@ -80,6 +85,7 @@ impl Cli {
         match self.command {
             Command::Allocate(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Plan(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Node(command) => command.run(),
             Command::Completions(command) => command.run(),

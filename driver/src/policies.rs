@@ -67,14 +67,9 @@ pub fn component(file: &Path) -> Result<Vec<u8>, InputError> {
 
 /// No policies: the answers are upstream's.
 pub fn first_fit(allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
-    let none = Configuration {
-        policies: Vec::new(),
-        rules: Vec::new(),
-        ..Configuration::single("none", "")
-    };
     Ok(Placement::new(
         Arc::clone(allocator),
-        &none,
+        &Configuration::none(),
         Arc::new(Registry::new(engine()?)),
     ))
 }
@@ -106,12 +101,12 @@ pub fn single(file: &Path, allocator: &Arc<Allocator>) -> Result<(String, Placem
 
 /// The policies of a configuration file.
 pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
-    let configuration = configuration(file)?;
-    load(
-        &configuration,
-        file.parent().unwrap_or(Path::new("")),
-        allocator,
-    )
+    load(&configuration(file)?, folder(file), allocator)
+}
+
+/// Where the relative paths of a configuration file begin.
+pub fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// A configuration file, with every limit in it checked. Policies are not loaded.
@@ -139,7 +134,8 @@ pub fn read_configuration(name: &str, bytes: Vec<u8>) -> Result<Configuration, P
     Ok(configuration)
 }
 
-fn load(
+/// Loads the policies of a configuration, all or none.
+pub fn load(
     configuration: &Configuration,
     folder: &Path,
     allocator: &Arc<Allocator>,

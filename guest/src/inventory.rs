@@ -6,6 +6,8 @@ pub use crate::bindings::exports::supercargo::policy::inventory::{
     RequestValues, Taint, TaintChange, TaintEffect, Unit,
 };
 
+pub use crate::bindings::exports::supercargo::policy::types::{Consumption, Value};
+
 /// An announcement of nothing, to begin with.
 ///
 /// ```

@@ -7,6 +7,7 @@
 
 mod check;
 mod claim;
+mod diff;
 pub mod grants;
 mod question;
 mod step;
@@ -15,6 +16,7 @@ pub use check::{Offence, Place, Refused, Why, check, offences};
 pub use claim::{
     Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters, request_class,
 };
+pub use diff::{Change, changes};
 pub use grants::{Grant, Grants};
 pub use question::question;
 pub use step::{Step, UnitId};

@@ -55,6 +55,8 @@ pub enum Concern {
     Events,
     /// Taints cannot be written down, and would be lost at a restart.
     Keep,
+    /// Taints from before the restart could not be read.
+    Restore,
 }
 
 /// What is amiss now, in words for the administrator. Empty: nothing.
@@ -116,7 +118,7 @@ impl Inventory {
             health,
             troubles,
         };
-        this.trouble(Concern::Keep, broken);
+        this.trouble(Concern::Restore, broken);
         let units = this.source.discover()?;
         this.tell(units)?;
         this.settle(Timestamp::now());

@@ -36,6 +36,7 @@ use keep::Keeper;
 use watch::Watch;
 
 pub use defects::{Defect, Defects};
+pub use pool::desired;
 pub use status::{LostField, PublishError, Published, Status};
 
 /// Least time between two looks: health may change faster than the scheduler needs to know.

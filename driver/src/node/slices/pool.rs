@@ -20,7 +20,10 @@ const DEVICES: usize = 64;
 const COUNTER_SETS: usize = 8;
 
 /// The slices of a pool, in order, with generation 0. At least one: a node without devices says so.
-pub(super) fn desired(
+///
+/// # Errors
+/// What the API would refuse, by device and field.
+pub fn desired(
     owner: &Owner,
     announced: &Announced,
 ) -> Result<Vec<ResourceSliceSpec>, Defects> {

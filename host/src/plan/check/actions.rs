@@ -153,6 +153,18 @@ fn positions(index: usize, action: &Action, plan: &Plan) -> Result<Vec<u32>, u32
     })
 }
 
+/// The names of the devices that a step names; none where it is about the claim as a whole.
+pub(in crate::plan) fn device_names(
+    index: usize,
+    action: &Action,
+    plan: &Plan,
+    claim: &ClaimOnNode,
+) -> Vec<String> {
+    let positions = positions(index, action, plan).unwrap_or_default();
+    let devices = positions.iter().filter_map(|at| device(claim, *at));
+    devices.map(|device| device.device.clone()).collect()
+}
+
 /// Field, value and problem of what no grant can make right.
 fn senseless(action: &Action) -> Option<(&'static str, String, &'static str)> {
     let plain = |field, name: &str| {
@@ -412,7 +424,7 @@ fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
 }
 
 /// A value as YAML has it.
-fn word(value: &impl serde::Serialize) -> String {
+pub(in crate::plan) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),
@@ -421,7 +433,7 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// The step in terms of hardware; none where a position is none.
-pub(super) fn step(action: &Action, claim: &ClaimOnNode) -> Option<Step> {
+pub(in crate::plan) fn step(action: &Action, claim: &ClaimOnNode) -> Option<Step> {
     let unit = |position: u32| Some(device(claim, position)?.unit.clone());
     let units = |positions: &[u32]| {
         let mut units: Vec<_> = devices(claim, positions)

@@ -30,45 +30,45 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let place = prop_oneof![Just(None), (0..8_u32, 1..5_u32).prop_map(Some)];
     prop_oneof![
-        (0..GPUS, prop_oneof![Just(TimeSlice::Short), Just(TimeSlice::Long)])
+        1 => (0..GPUS, prop_oneof![Just(TimeSlice::Short), Just(TimeSlice::Long)])
             .prop_map(|(at, interval)| set_time_slice(unit(at), interval)),
-        (0..GPUS).prop_map(|at| Step::SetComputeMode {
+        1 => (0..GPUS).prop_map(|at| Step::SetComputeMode {
             unit: unit(at),
             mode: ComputeMode::Prohibited,
         }),
-        (0..GPUS, any::<bool>()).prop_map(|(at, enabled)| mig_mode(unit(at), enabled)),
+        1 => (0..GPUS, any::<bool>()).prop_map(|(at, enabled)| mig_mode(unit(at), enabled)),
         4 => (0..GPUS, 0..profiles.len(), place)
             .prop_map(move |(at, profile, place)| instance(unit(at), profiles[profile], place)),
         2 => (0..4_usize, 0..profiles.len(), any::<bool>()).prop_map(move |(of, profile, part)| {
             let part = if part { "1c." } else { "" };
             compute(of, &format!("{part}{}", profiles[profile]))
         }),
-        (0..GPUS, 0..8_u32, 1..5_u32).prop_map(|(at, start, size)| Step::DestroyGpuInstance {
+        1 => (0..GPUS, 0..8_u32, 1..5_u32).prop_map(|(at, start, size)| Step::DestroyGpuInstance {
             unit: unit(at),
             placement: Placement { start, size },
         }),
-        (0..GPUS).prop_map(|at| Step::BindPciDriver { unit: unit(at), driver: None }),
-        (0..GPUS, any::<bool>()).prop_map(|(at, on)| Step::WriteSysfs {
+        1 => (0..GPUS).prop_map(|at| Step::BindPciDriver { unit: unit(at), driver: None }),
+        1 => (0..GPUS, any::<bool>()).prop_map(|(at, on)| Step::WriteSysfs {
             unit: unit(at),
             attribute: "power/control".to_owned(),
             value: if on { "on" } else { "off" }.to_owned(),
         }),
-        (0..GPUS, 1..9_i64).prop_map(|(at, watts)| Step::SetProperty {
+        1 => (0..GPUS, 1..9_i64).prop_map(|(at, watts)| Step::SetProperty {
             unit: unit(at),
             name: "power-limit-milliwatts".to_owned(),
             value: PropertyValue::Int(watts),
         }),
-        (0..5_u32).prop_map(|channel| Step::OpenImexChannel { channel }),
-        (1..3_u32).prop_map(|partition| Step::ActivateFabricPartition {
+        1 => (0..5_u32).prop_map(|channel| Step::OpenImexChannel { channel }),
+        1 => (1..3_u32).prop_map(|partition| Step::ActivateFabricPartition {
             partition,
             units: (0..3 - partition as usize).map(unit).collect(),
         }),
-        (any::<bool>(), 0..3_u32).prop_map(|(first, threads)| Step::StartDaemon {
+        1 => (any::<bool>(), 0..3_u32).prop_map(|(first, threads)| Step::StartDaemon {
             daemon: if first { "mps" } else { "dcgm" }.to_owned(),
             units: vec![unit(0)],
             options: vec![("threads".to_owned(), threads.to_string())],
         }),
-        any::<bool>().prop_map(|first| Step::StopDaemon {
+        1 => any::<bool>().prop_map(|first| Step::StopDaemon {
             daemon: if first { "mps" } else { "dcgm" }.to_owned(),
         }),
     ]
@@ -80,7 +80,11 @@ fn accepted(node: &Node, claim: &str, steps: &[Step]) -> Vec<PreparedStep> {
     for step in steps {
         // Positions of instances move with what is left out.
         let mut step = step.clone();
-        if let Step::CreateComputeInstance { gpu_instance, .. } = &mut step {
+        if let Step::CreateComputeInstance {
+            gpu_instance,
+            profile,
+        } = &mut step
+        {
             let makes = |one: &PreparedStep| matches!(one.step, Step::CreateGpuInstance { .. });
             let made: Vec<usize> = (0..prepared.len())
                 .filter(|at| makes(&prepared[*at]))
@@ -89,6 +93,10 @@ fn accepted(node: &Node, claim: &str, steps: &[Step]) -> Vec<PreparedStep> {
                 continue;
             };
             *gpu_instance = *at;
+            if let Step::CreateGpuInstance { profile: of, .. } = &prepared[*at].step {
+                let part = if profile.starts_with("1c.") { "1c." } else { "" };
+                *profile = format!("{part}{of}");
+            }
         }
         if let Ok(step) = node.source.prepare_step(claim, &step, &prepared) {
             prepared.push(step);
