@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
 
@@ -132,6 +133,42 @@ impl Cluster {
     pub fn kubeconfig_for(&self, user: &str, groups: &[&str]) -> Result<PathBuf, ClusterError> {
         let path = self.folder().join(format!("kubeconfig-{user}"));
         self.control_plane.kubeconfig_for(&path, user, groups)?;
+        Ok(path)
+    }
+
+    /// Writes a kubeconfig for a service account whose pod is on a node, as far as the API server can tell:
+    /// with the token that such a pod would get.
+    pub async fn kubeconfig_of_account(
+        &self,
+        namespace: &str,
+        account: &str,
+        node: &Node,
+    ) -> Result<PathBuf, ClusterError> {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
+        let bound: Api<NodeObject> = Api::all(self.client());
+        let bound = bound.get(node.name()).await;
+        let bound = bound.map_err(ClusterError::api(format!("get {}", node.name())))?;
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                bound_object_ref: Some(BoundObjectReference {
+                    api_version: Some("v1".to_owned()),
+                    kind: Some("Node".to_owned()),
+                    name: bound.metadata.name,
+                    uid: bound.metadata.uid,
+                }),
+                ..TokenRequestSpec::default()
+            }),
+            ..TokenRequest::default()
+        };
+        let token = api
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .map_err(ClusterError::api(format!("ask for a token of {account}")))?;
+        let token = token.status.and_then(|status| status.token);
+        let token = token.unwrap_or_default();
+        let file = format!("kubeconfig-{account}-{}", node.name());
+        let path = self.folder().join(file);
+        self.control_plane.kubeconfig_with(&path, account, &token)?;
         Ok(path)
     }
 

@@ -44,7 +44,13 @@ impl ControlPlane {
         let api_server = api_server(sandbox, &pki, tools, options, api, etcd_clients)?;
         let server = format!("https://127.0.0.1:{api}");
         let kubeconfig = folder.join("kubeconfig");
-        write_kubeconfig(&kubeconfig, &server, &pki, "admin")?;
+        write_kubeconfig(
+            &kubeconfig,
+            &server,
+            &pki,
+            "admin",
+            &certificate(&pki, "admin"),
+        )?;
         let client = client(&kubeconfig).await?;
         let mut processes = vec![etcd, api_server];
         until(READY_WITHIN, "the API server is ready", async || {
@@ -76,8 +82,28 @@ impl ControlPlane {
         groups: &[&str],
     ) -> Result<(), ClusterError> {
         self.pki.client(user, user, groups)?;
-        write_kubeconfig(path, &self.server, &self.pki, user)
+        let by = certificate(&self.pki, user);
+        write_kubeconfig(path, &self.server, &self.pki, user, &by)
     }
+
+    /// Writes a kubeconfig for whoever has a token.
+    pub(crate) fn kubeconfig_with(
+        &self,
+        path: &Path,
+        user: &str,
+        token: &str,
+    ) -> Result<(), ClusterError> {
+        let by = json!({ "token": token });
+        write_kubeconfig(path, &self.server, &self.pki, user, &by)
+    }
+}
+
+/// How a user proves who they are: by a certificate.
+fn certificate(pki: &Pki, user: &str) -> serde_json::Value {
+    json!({
+        "client-certificate": pki.path(&format!("{user}.crt")),
+        "client-key": pki.path(&format!("{user}.key")),
+    })
 }
 
 async fn ready(client: &kube::Client) -> bool {
@@ -195,7 +221,13 @@ fn scheduler(
     })
 }
 
-fn write_kubeconfig(path: &Path, server: &str, pki: &Pki, user: &str) -> Result<(), ClusterError> {
+fn write_kubeconfig(
+    path: &Path,
+    server: &str,
+    pki: &Pki,
+    user: &str,
+    by: &serde_json::Value,
+) -> Result<(), ClusterError> {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -203,10 +235,7 @@ fn write_kubeconfig(path: &Path, server: &str, pki: &Pki, user: &str) -> Result<
             "server": server,
             "certificate-authority": pki.path("ca.crt"),
         }}],
-        "users": [{ "name": user, "user": {
-            "client-certificate": pki.path(&format!("{user}.crt")),
-            "client-key": pki.path(&format!("{user}.key")),
-        }}],
+        "users": [{ "name": user, "user": by }],
         "contexts": [{ "name": "supercargo", "context": { "cluster": "supercargo", "user": user }}],
         "current-context": "supercargo",
     });

@@ -104,6 +104,11 @@ impl Driver {
         .await
     }
 
+    /// Leaves it running, in a detached cluster.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
     /// The process.
     #[must_use]
     pub fn process(&self) -> &Process {

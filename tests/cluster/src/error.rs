@@ -100,7 +100,8 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    pub(crate) fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+    /// Names what was asked in an error of the API server.
+    pub fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();
         move |source| Self::Api {
             what,

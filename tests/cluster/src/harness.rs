@@ -18,7 +18,7 @@
 //! ```
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +32,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
-use crate::{Cluster, ClusterError, Options, until_object};
+use crate::devices::held_on_nodes;
+use crate::{Cluster, ClusterError, Options, until, until_object};
 
 /// What a test answers. Assertions may panic.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -56,6 +57,23 @@ impl Bed {
         let name = format!("test-{number}");
         self.cluster.namespace(&name).await?;
         Ok(name)
+    }
+
+    /// Ends a test: its namespace goes with its pods and claims, and all that nodes held for them.
+    pub async fn nothing_stays(&self, namespace: &str) -> Result<(), ClusterError> {
+        self.delete_namespace(namespace).await?;
+        let mut held = Vec::new();
+        let gone = until(EMPTIED_WITHIN, "nodes hold nothing", async || {
+            held = held_on_nodes(&self.cluster);
+            Ok(held.is_empty().then_some(()))
+        });
+        match gone.await {
+            Err(ClusterError::TimedOut { until, after }) => Err(ClusterError::TimedOut {
+                until: format!("{until}: {held:?}"),
+                after,
+            }),
+            done => done,
+        }
     }
 
     /// Deletes a namespace and waits until everything in it is gone.
@@ -201,47 +219,5 @@ fn report(bed: &Bed) {
     match bed.keep_logs(name) {
         Ok(kept) => eprintln!("cluster: all logs are in {}", kept.display()),
         Err(error) => eprintln!("cluster: {error}"),
-    }
-}
-
-/// The `supercargo` program: what `$SUPERCARGO` names, or else built by Cargo into the folder that this
-/// program was built into.
-pub fn supercargo() -> Result<PathBuf, ClusterError> {
-    if let Some(named) = std::env::var_os("SUPERCARGO") {
-        return Ok(PathBuf::from(named));
-    }
-    let path = std::env::current_exe().map_err(|source| ClusterError::Io {
-        what: "find the folder of this program".to_owned(),
-        source,
-    })?;
-    // target/<profile>/deps/<test> or target/<profile>/<program>
-    let profile = path
-        .ancestors()
-        .skip(1)
-        .find(|folder| folder.file_name().is_some_and(|name| name != "deps"))
-        .unwrap_or(Path::new("."));
-    let mut command = std::process::Command::new(option_env!("CARGO").unwrap_or("cargo"));
-    command.args(["build", "--quiet", "--locked", "--package", "supercargo"]);
-    command.arg("--manifest-path").arg(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../driver/Cargo.toml"
-    ));
-    if profile.file_name().is_some_and(|name| name == "release") {
-        command.arg("--release");
-    }
-    if let Some(target) = profile.parent() {
-        command.arg("--target-dir").arg(target);
-    }
-    let status = command.status().map_err(|source| ClusterError::Io {
-        what: "run cargo".to_owned(),
-        source,
-    })?;
-    match status.success() {
-        true => Ok(profile.join("supercargo")),
-        false => Err(ClusterError::Command {
-            command: "cargo build --package supercargo".to_owned(),
-            status,
-            output: "see above".to_owned(),
-        }),
     }
 }

@@ -23,6 +23,12 @@ const PROGRAMS: [&str; 19] = [
     "head", "tail", "test", "stat", "readlink", "printf", "seq",
 ];
 
+/// Whether the program is there and runs without the machine's libraries, which pods do not have.
+pub(crate) fn has_busybox() -> bool {
+    let loader = b"/ld-linux";
+    fs::read(BUSYBOX).is_ok_and(|bytes| !bytes.windows(loader.len()).any(|part| part == loader))
+}
+
 /// Writes the image as an OCI archive under the names [`IMAGE`] and [`PAUSE`].
 pub(crate) fn write(archive: &Path) -> Result<(), ClusterError> {
     let busybox = Path::new(BUSYBOX);

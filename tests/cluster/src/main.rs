@@ -1,10 +1,18 @@
 //! A cluster for people: up, down, and what is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use supercargo_cluster::{Cluster, ClusterError, Options, Tools};
+use supercargo_cluster::{
+    Cluster, ClusterError, Driver, DriverOptions, KUBERNETES, Options, Tools, supercargo,
+};
+
+/// The hardware of nodes when nothing else is said.
+const TOPOLOGY: &str = "examples/topologies/h100-nvlink.yaml";
+
+/// What claims name.
+const DEVICE_CLASS: &str = include_str!("../../../examples/manifests/node/device-class.yaml");
 
 /// A real Kubernetes on this machine, for trying Supercargo out and for its tests
 ///
@@ -43,6 +51,18 @@ struct Up {
     /// Serve a version of an API, or do not
     #[arg(long, value_name = "GROUP/VERSION=true|false", value_parser = switch)]
     api_version: Vec<(String, bool)>,
+    /// The hardware of every node, simulated: a topology of Supercargo's node driver
+    #[arg(long, value_name = "FILE.yaml", default_value = TOPOLOGY)]
+    topology: PathBuf,
+    /// The node driver's configuration: policies, grants, rules
+    #[arg(long, value_name = "FILE.yaml")]
+    config: Option<PathBuf>,
+    /// Where the node driver looks for policies
+    #[arg(long, value_name = "DIR")]
+    policy_dir: Option<PathBuf>,
+    /// Plain Kubernetes: no node driver, no devices
+    #[arg(long, conflicts_with_all = ["topology", "config", "policy_dir"])]
+    without_driver: bool,
     /// Stay, and end the cluster when this process ends
     #[arg(long)]
     attached: bool,
@@ -72,6 +92,16 @@ async fn main() -> ExitCode {
 }
 
 async fn up(wanted: Up) -> Result<(), ClusterError> {
+    let topology = match wanted.without_driver {
+        true => PathBuf::new(),
+        false => readable(&wanted.topology)?,
+    };
+    let config = wanted.config.as_deref().map(readable).transpose()?;
+    let policy_dir = wanted.policy_dir.as_deref().map(readable).transpose()?;
+    let program = match wanted.without_driver || wanted.nodes == 0 {
+        true => None,
+        false => Some(supercargo()?),
+    };
     let options = Options {
         nodes: wanted.nodes,
         controllers: true,
@@ -82,12 +112,23 @@ async fn up(wanted: Up) -> Result<(), ClusterError> {
         ..Options::default()
     };
     let cluster = Cluster::start(options).await?;
-    let kubeconfig = PathBuf::from(cluster.kubeconfig());
-    let kubectl = cluster.kubectl();
-    let nodes = cluster.nodes().len();
-    println!("a cluster with {nodes} node(s) runs; to use it:\n");
-    println!("    export KUBECONFIG={}", kubeconfig.display());
-    println!("    {} get nodes,pods -A", kubectl.program().display());
+    let mut drivers = Vec::new();
+    if let Some(program) = &program {
+        let options = DriverOptions {
+            topology,
+            config,
+            policy_dir,
+            ..DriverOptions::default()
+        };
+        for node in cluster.nodes() {
+            drivers.push(Driver::start(&cluster, node, program, &options)?);
+        }
+        for driver in &drivers {
+            driver.ready().await?;
+        }
+        cluster.kubectl().apply("default", DEVICE_CLASS).await?;
+    }
+    tell(&cluster, !drivers.is_empty());
     if wanted.attached {
         println!("\nCtrl-C ends it");
         let interrupted = tokio::signal::ctrl_c().await;
@@ -96,9 +137,39 @@ async fn up(wanted: Up) -> Result<(), ClusterError> {
             source,
         })?;
     } else {
+        drivers.into_iter().for_each(Driver::leave);
         cluster.leave();
     }
     Ok(())
+}
+
+/// The path of something that is there, from the root: the driver runs in another folder.
+fn readable(path: &Path) -> Result<PathBuf, ClusterError> {
+    path.canonicalize().map_err(|source| ClusterError::Io {
+        what: format!("read {}", path.display()),
+        source,
+    })
+}
+
+fn tell(cluster: &Cluster, devices: bool) {
+    let nodes = cluster.nodes().len();
+    let kubectl = cluster.kubectl();
+    let tools = kubectl.program().parent().unwrap_or(Path::new(""));
+    println!("Kubernetes {KUBERNETES} with {nodes} node(s) runs. To use it:\n");
+    println!("    export KUBECONFIG={}", cluster.kubeconfig().display());
+    println!("    export PATH={}:$PATH", tools.display());
+    if devices {
+        println!(
+            "\nSupercargo serves simulated GPUs on every node. To see them, and to get one:\n"
+        );
+        println!("    kubectl get resourceslices -o yaml");
+        println!(
+            "    kubectl apply -f examples/manifests/node/one-gpu.yaml && kubectl logs -f one-gpu"
+        );
+    } else {
+        println!("\n    kubectl get nodes,pods --all-namespaces");
+    }
+    println!("\nLogs are in {}", cluster.folder().join("log").display());
 }
 
 fn down() -> Result<(), ClusterError> {

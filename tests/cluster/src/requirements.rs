@@ -98,8 +98,8 @@ pub(crate) fn check(nodes: bool, build: bool) -> Result<(), Unavailable> {
             None,
         );
         need(
-            Path::new(crate::image::BUSYBOX).is_file(),
-            "/bin/busybox",
+            crate::image::has_busybox(),
+            "a static /bin/busybox",
             "busybox-static",
             None,
         );

@@ -1,4 +1,5 @@
 //! The cluster itself: its nodes run pods, and when it ends nothing is left.
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,9 +1,13 @@
 //! What the sockets are called.
 //!
-//! One instance has the plain names. Instances of a rolling update have their pod's UID in them, as
-//! upstream's plugin library does, so that a node that comes from another driver's release finds the
-//! names it knows. The kernel takes 107 bytes of a socket's path; the name of the registration socket,
-//! which carries the driver and the UID, has shorter forms for that.
+//! One instance has the plain names. Instances of a rolling update have their pod's UID in them. The
+//! kernel takes 107 bytes of a socket's path; the name of the registration socket, which carries the
+//! driver and the UID, has shorter forms for that.
+//!
+//! The kubelet finds a registration socket under any name, and calls it with the percent-encoded path as
+//! the request's authority (`:authority`). A `%` may only stand before an `@` there, and Rust's HTTP
+//! libraries hold to that and refuse the request. So the names of these sockets have an `@` in them:
+//! what is encoded comes before it.
 
 use std::path::{Path, PathBuf};
 
@@ -38,15 +42,15 @@ pub(super) fn socket_paths(
     named("the driver name", driver, names::driver(driver))?;
     let Some(pod_uid) = pod_uid else {
         return Ok(SocketPaths {
-            registration: fitting(&config.registry, [format!("{driver}-reg.sock")])?,
+            registration: fitting(&config.registry, [format!("{driver}@reg.sock")])?,
             service: fitting(&config.data, ["dra.sock".to_owned()])?,
         });
     };
     named("the pod UID", pod_uid, uid(pod_uid))?;
     let forms = [
-        format!("{driver}-{pod_uid}-reg.sock"),
-        format!("{driver}-{}-reg.sock", digest::<8>(&[pod_uid])),
-        format!("dra-{}-reg.sock", digest::<16>(&[driver, "\0", pod_uid])),
+        format!("{driver}-{pod_uid}@reg.sock"),
+        format!("{driver}-{}@reg.sock", digest::<8>(&[pod_uid])),
+        format!("dra-{}@reg.sock", digest::<16>(&[driver, "\0", pod_uid])),
     ];
     Ok(SocketPaths {
         registration: fitting(&config.registry, forms)?,
@@ -129,7 +133,7 @@ mod tests {
     #[test]
     fn a_single_instance_has_the_plain_names() {
         let paths = paths("/r", "gpu.example.com", None).unwrap();
-        assert_eq!(paths.registration, Path::new("/r/gpu.example.com-reg.sock"));
+        assert_eq!(paths.registration, Path::new("/r/gpu.example.com@reg.sock"));
         assert_eq!(paths.service, Path::new("/p/dra.sock"));
     }
 
@@ -138,7 +142,7 @@ mod tests {
         let paths = paths("/r", "gpu.example.com", Some(POD)).unwrap();
         assert_eq!(
             paths.registration,
-            PathBuf::from(format!("/r/gpu.example.com-{POD}-reg.sock"))
+            PathBuf::from(format!("/r/gpu.example.com-{POD}@reg.sock"))
         );
         assert_eq!(paths.service, PathBuf::from(format!("/p/dra-{POD}.sock")));
     }
@@ -163,9 +167,9 @@ mod tests {
         assert_eq!(
             forms,
             [
-                "gpu.example.com-a1b2c3d4-0000-4000-8000-000000000000-reg.sock",
-                "gpu.example.com-8A98IgMAm2Y-reg.sock",
-                "dra-pZKA7_FsMWrRJnrK0yUAsg-reg.sock",
+                "gpu.example.com-a1b2c3d4-0000-4000-8000-000000000000@reg.sock",
+                "gpu.example.com-8A98IgMAm2Y@reg.sock",
+                "dra-pZKA7_FsMWrRJnrK0yUAsg@reg.sock",
             ]
         );
     }

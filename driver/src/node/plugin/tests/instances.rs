@@ -36,7 +36,7 @@ async fn two_instances_serve_side_by_side_and_the_older_goes_in_peace() {
         folders.sockets(),
         [
             format!("dra-{NEWER}.sock"),
-            format!("gpu.example.com-{NEWER}-reg.sock")
+            format!("gpu.example.com-{NEWER}@reg.sock")
         ]
     );
     assert!(to_older.prepare(vec![claim("x", "3")]).await.is_err());
@@ -72,7 +72,7 @@ async fn sockets_of_killed_instances_are_cleared_away_and_others_are_not() {
     die(&folders, None);
     die(&folders, Some(OLDER));
     let config = folders.config(None);
-    let foreign = config.registry.join("gpu.example.com-b-reg.sock");
+    let foreign = config.registry.join("gpu.example.com-b@reg.sock");
     drop(UnixListener::bind(&foreign).unwrap());
     let alive = "cccccccc-0000-4000-8000-000000000000";
     let _alive = Node::start(&folders, Some(alive)).await;
@@ -87,9 +87,9 @@ async fn sockets_of_killed_instances_are_cleared_away_and_others_are_not() {
             format!("dra-{NEWER}.sock"),
             format!("dra-{alive}.sock"),
             "dra-odd.sock".to_owned(),
-            "gpu.example.com-b-reg.sock".to_owned(),
-            format!("gpu.example.com-{NEWER}-reg.sock"),
-            format!("gpu.example.com-{alive}-reg.sock"),
+            "gpu.example.com-b@reg.sock".to_owned(),
+            format!("gpu.example.com-{NEWER}@reg.sock"),
+            format!("gpu.example.com-{alive}@reg.sock"),
         ]
     );
 }

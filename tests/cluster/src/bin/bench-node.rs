@@ -1,0 +1,261 @@
+//! What the node driver costs, by the kubelet's own clock.
+//!
+//! One node, eight simulated GPUs, pods one after another, each with a claim whose parameters a policy
+//! turns into two steps: the durable checkpoint and the policy are both in the figures. Beside them
+//! stands what the Go driver of the Kubernetes project, dra-example-driver, took on the same cluster
+//! with eight devices, forty pods and no policy.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::resource::v1::ResourceClaim;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+use supercargo_cluster::devices::{SOON, hardware, manifest, running};
+use supercargo_cluster::{
+    Cluster, Driver, DriverOptions, Options, build_policy, supercargo, until_object,
+};
+
+/// How many pods are timed.
+const PODS: u32 = 40;
+/// How many pods come before those.
+const FIRST: u32 = 5;
+/// How often the driver is started.
+const STARTS: usize = 9;
+
+/// What the peer took, in milliseconds and megabytes.
+const PEER: [f64; 3] = [11.7, 6.3, 42.0];
+
+const CONFIGURATION: &str = "
+apiVersion: supercargo.dev/v1alpha1
+kind: Configuration
+policies:
+- name: time-slicing
+  wasm: time-slicing.wasm
+  grants:
+  - devices: {attributes: {type: gpu}}
+    setComputeMode: [shared]
+    setTimeSlice: [long]
+rules:
+- policy: time-slicing
+  deviceClasses: [gpu.nvidia.com]
+";
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match bench().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bench() -> Result<(), Failure> {
+    let program = supercargo()?;
+    let cluster = Cluster::start(Options::nodes(1)).await?;
+    let node = cluster.nodes().first().ok_or("no node")?;
+    let policies = cluster.folder().join("policies");
+    fs::create_dir(&policies)?;
+    build_policy(&program, "time-slicing", &policies)?;
+    let config = policies.join("config.yaml");
+    fs::write(&config, CONFIGURATION)?;
+    let options = DriverOptions {
+        topology: hardware("h100-nvlink", node)?,
+        config: Some(config),
+        policy_dir: Some(policies),
+        ..DriverOptions::default()
+    };
+
+    let mut starts = Vec::new();
+    let mut running = None;
+    for _ in 0..=STARTS {
+        // The one before ends first.
+        drop(running.take());
+        let begun = Instant::now();
+        let driver = Driver::start(&cluster, node, &program, &options)?;
+        driver.ready().await?;
+        starts.push(begun.elapsed());
+        running = Some(driver);
+    }
+    // The first compiles the policy; the others find it compiled.
+    let cold = starts.remove(0);
+    starts.sort();
+    let warm = starts.get(starts.len() / 2).copied().unwrap_or_default();
+    let driver = running.ok_or("no driver")?;
+    let idle = driver.process().resident()?;
+
+    cluster
+        .kubectl()
+        .apply("default", &manifest("device-class")?)
+        .await?;
+    let manifest = manifest("time-slicing")?;
+    for _ in 0..FIRST {
+        pod(&cluster, &manifest).await?;
+    }
+    let before = [by_kubelet(&cluster).await?, by_driver(&driver).await?];
+    for _ in 0..PODS {
+        pod(&cluster, &manifest).await?;
+    }
+    let after = [by_kubelet(&cluster).await?, by_driver(&driver).await?];
+    let busy = driver.process().resident()?;
+    let mean = |clock: usize, operation: usize| -> f64 {
+        let at = |samples: &[[Sample; 2]; 2]| samples.get(clock)?.get(operation).copied();
+        match (at(&after), at(&before)) {
+            (Some(after), Some(before)) => after.mean_since(before),
+            _ => f64::NAN,
+        }
+    };
+
+    let [peer_prepare, peer_unprepare, peer_memory] = PEER;
+    println!("| | Supercargo | dra-example-driver | ratio |");
+    println!("|---|---|---|---|");
+    let row = |what: &str, ours: f64, peer: f64, unit: &str| {
+        println!(
+            "| {what} | {ours:.2} {unit} | {peer:.1} {unit} | {:.1} |",
+            peer / ours
+        );
+    };
+    row("NodePrepareResources, mean", mean(0, 0), peer_prepare, "ms");
+    row(
+        "NodeUnprepareResources, mean",
+        mean(0, 1),
+        peer_unprepare,
+        "ms",
+    );
+    row("resident memory, idle", megabytes(idle), peer_memory, "MB");
+    row("resident memory, after", megabytes(busy), peer_memory, "MB");
+    println!(
+        "\nstart to registered, published and ready: {:.0} ms (median of {STARTS}); {:.0} ms when the policy is compiled",
+        warm.as_secs_f64() * 1e3,
+        cold.as_secs_f64() * 1e3
+    );
+    println!("\nof which, in milliseconds:");
+    println!(
+        "    in the driver: prepare {:.2}, unprepare {:.2}",
+        mean(1, 0),
+        mean(1, 1)
+    );
+    println!(
+        "    one GET of a claim: {:.2}",
+        get_a_claim(&cluster, &manifest).await?
+    );
+    println!(
+        "    one durable write of 4 KiB here (write, fsync, rename, fsync of the folder): {:.2}",
+        durable_write(driver.data())?
+    );
+    Ok(())
+}
+
+/// Runs the pod of the manifest until it is gone again with its claim.
+async fn pod(cluster: &Cluster, manifest: &str) -> Result<(), Failure> {
+    cluster.kubectl().apply("default", manifest).await?;
+    running(cluster, "default", "long-turns").await?;
+    let api: Api<Pod> = Api::default_namespaced(cluster.client());
+    api.delete("long-turns", &DeleteParams::default()).await?;
+    let gone = |pod: Option<&Pod>| pod.is_none().then_some(());
+    until_object(&api, "long-turns", SOON, "the pod is gone", gone).await?;
+    Ok(())
+}
+
+/// A histogram: how often, and how long altogether.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sample {
+    count: f64,
+    seconds: f64,
+}
+
+impl Sample {
+    /// In milliseconds.
+    fn mean_since(self, before: Self) -> f64 {
+        (self.seconds - before.seconds) * 1e3 / (self.count - before.count)
+    }
+
+    /// Adds up the series of a histogram whose labels hold a text.
+    fn of(metrics: &str, histogram: &str, label: &str) -> Self {
+        let sum = |suffix: &str| {
+            let start = format!("{histogram}{suffix}{{");
+            let lines = metrics
+                .lines()
+                .filter(|line| line.starts_with(&start) && line.contains(label));
+            lines
+                .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+                .sum()
+        };
+        Self {
+            count: sum("_count"),
+            seconds: sum("_sum"),
+        }
+    }
+}
+
+/// Prepare and unprepare, as the kubelet timed them.
+async fn by_kubelet(cluster: &Cluster) -> Result<[Sample; 2], Failure> {
+    let path = "/api/v1/nodes/node-1/proxy/metrics";
+    let metrics = cluster.kubectl().run(&["get", "--raw", path]).await?;
+    Ok(["NodePrepareResources", "NodeUnprepareResources"]
+        .map(|method| Sample::of(&metrics, "dra_grpc_operations_duration_seconds", method)))
+}
+
+/// Prepare and unprepare, as the driver timed them.
+async fn by_driver(driver: &Driver) -> Result<[Sample; 2], Failure> {
+    let metrics = driver.metrics().await?;
+    Ok(["\"prepare\"", "\"unprepare\""]
+        .map(|operation| Sample::of(&metrics, "supercargo_operation_duration_seconds", operation)))
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    // Exact far beyond the memory of any process here.
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let bytes = bytes as f64;
+    bytes / 1e6
+}
+
+/// How long it takes to read a claim from the API server, in milliseconds.
+async fn get_a_claim(cluster: &Cluster, manifest: &str) -> Result<f64, Failure> {
+    cluster.kubectl().apply("default", manifest).await?;
+    running(cluster, "default", "long-turns").await?;
+    let api: Api<ResourceClaim> = Api::default_namespaced(cluster.client());
+    let claims = api.list(&ListParams::default()).await?;
+    let claim = claims
+        .items
+        .first()
+        .and_then(|claim| claim.metadata.name.clone());
+    let claim = claim.ok_or("no claim")?;
+    mean(async || Ok(api.get(&claim).await.map(drop)?)).await
+}
+
+/// How long it takes to write what a crash must not lose, in milliseconds.
+fn durable_write(folder: &Path) -> Result<f64, Failure> {
+    let (part, whole) = (folder.join("bench.part"), folder.join("bench"));
+    let begun = Instant::now();
+    for _ in 0..PODS {
+        let mut file = File::create(&part)?;
+        file.write_all(&[b'x'; 4096])?;
+        file.sync_all()?;
+        fs::rename(&part, &whole)?;
+        File::open(folder)?.sync_all()?;
+    }
+    let took = begun.elapsed();
+    fs::remove_file(&whole)?;
+    Ok(per_pod(took))
+}
+
+async fn mean(mut ask: impl AsyncFnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
+    let begun = Instant::now();
+    for _ in 0..PODS {
+        ask().await?;
+    }
+    Ok(per_pod(begun.elapsed()))
+}
+
+fn per_pod(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e3 / f64::from(PODS)
+}
