@@ -480,5 +480,6 @@ fn read(mut slice: Value, version: &str) -> Value {
     if version == "v1beta1" {
         convert::v1beta1_to_v1(&mut slice);
     }
+    slice["apiVersion"] = json!("resource.k8s.io/v1");
     slice
 }

@@ -49,7 +49,11 @@ impl Edit {
     fn apply(self, slice: &mut Value) {
         let spec = &mut slice["spec"];
         match self {
-            Self::Model => spec["devices"][0]["attributes"]["model"] = json!({"string": "fake"}),
+            Self::Model => {
+                if let Some(model) = spec.pointer_mut("/devices/0/attributes/model") {
+                    *model = json!({"string": "fake"});
+                }
+            }
             Self::NoDevices => spec["devices"] = json!([]),
             Self::Count(count) => spec["pool"]["resourceSliceCount"] = json!(count),
             Self::Generation(generation) => spec["pool"]["generation"] = json!(generation),
@@ -158,6 +162,16 @@ fn happens(server: &ApiServer, event: &Event, wanted: &mut Announced) {
     }
 }
 
+/// What a finalizer holds is let go, as somebody will.
+fn let_go(server: &ApiServer) {
+    let mut store = server.store();
+    for name in store.names() {
+        if store.slices[&name]["metadata"]["deletionTimestamp"].is_string() {
+            store.lose(&name);
+        }
+    }
+}
+
 async fn follow(events: Vec<Event>) -> Result<(), TestCaseError> {
     let server = ApiServer::new();
     let mut keeper = Keeper::new(ResourceApi::new(server.client()), owner());
@@ -173,15 +187,10 @@ async fn follow(events: Vec<Event>) -> Result<(), TestCaseError> {
         let mut looks = 0;
         while let Err(problem) = keeper.keep(&specs).await {
             looks += 1;
-            prop_assert!(looks < 30, "{problem}");
+            prop_assert!(looks < 30, "{}", problem);
+            let_go(&server);
         }
-        // What a finalizer holds is let go, as somebody will.
-        for name in server.store().names() {
-            let mut store = server.store();
-            if store.slices[&name]["metadata"]["deletionTimestamp"].is_string() {
-                store.lose(&name);
-            }
-        }
+        let_go(&server);
         let mut store = server.store();
         let expected = store.announced.last().cloned();
         prop_assert_eq!(store.seen(), expected, "after {:?}", event);
@@ -201,7 +210,9 @@ async fn follow(events: Vec<Event>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 100,
+        // A failure is written out as the events that lead to it.
+        failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_wanted_pool_comes_back_whatever_happens(events in prop::collection::vec(events(), 1..8)) {

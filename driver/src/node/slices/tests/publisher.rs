@@ -244,7 +244,7 @@ async fn a_field_that_the_server_drops_is_reported_and_written_once() {
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_is_away_is_waited_for() {
     let server = ApiServer::new();
-    let faults = (0..40).map(|_| ("list", Fault::Fails));
+    let faults = (0..8).map(|_| ("list", Fault::Fails));
     server.store().faults.extend(faults);
     let mut scene = Scene::begin(server, announced(3, 0, "a"));
     let status = scene.status(|status| status.problem.is_some()).await;
