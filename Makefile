@@ -1,7 +1,8 @@
 # Thin targets over cargo: each line can be typed by hand.
-.PHONY: demo test lint bench setup
+.PHONY: demo test lint bench bench-node cluster cluster-down setup
 
 supercargo = cargo run --quiet --locked -p supercargo --
+cluster = cargo run --quiet --locked -p supercargo-cluster --
 policies = $${CARGO_TARGET_DIR:-target}/policies
 
 demo: setup
@@ -11,7 +12,13 @@ demo: setup
 	$(supercargo) compare -f examples/scenes/mig.yaml --policy $(policies)/mig-packing.wasm
 
 test: setup
-	cargo test --workspace --locked
+	SUPERCARGO="$$(realpath -m $${CARGO_TARGET_DIR:-target}/debug/supercargo)" cargo test --workspace --locked
+
+cluster: setup
+	$(cluster) up $(CLUSTER)
+
+cluster-down:
+	$(cluster) down
 
 lint:
 	cargo fmt --all --check

@@ -10,6 +10,7 @@ mod compare;
 mod completions;
 mod exit;
 mod failure;
+mod node;
 mod policy;
 
 use std::process::ExitCode;
@@ -45,6 +46,9 @@ Examples:
   Is this policy fit to be loaded?
     supercargo policy check nvlink-groups.wasm
 
+  Serve the devices of a node
+    supercargo node --node-name worker-1 --topology node.yaml
+
 Exit status: 0 done, 1 something stays pending or was refused, 2 bad input.
 `supercargo <COMMAND> --help` explains a command.";
 
@@ -66,6 +70,7 @@ enum Command {
     Allocate(allocate::Allocate),
     Compare(compare::Compare),
     Policy(policy::Policy),
+    Node(node::Node),
     Completions(completions::Completions),
 }
 
@@ -76,6 +81,7 @@ impl Cli {
             Command::Allocate(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::Node(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }

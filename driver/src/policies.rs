@@ -106,15 +106,29 @@ pub fn single(file: &Path, allocator: &Arc<Allocator>) -> Result<(String, Placem
 
 /// The policies of a configuration file.
 pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
-    let name = file.display().to_string();
+    let configuration = configuration(file)?;
+    load(
+        &configuration,
+        file.parent().unwrap_or(Path::new("")),
+        allocator,
+    )
+}
+
+/// A configuration file, with every limit in it checked. Policies are not loaded.
+pub fn configuration(file: &Path) -> Result<Configuration, PolicyError> {
     let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
+    read_configuration(&file.display().to_string(), bytes)
+}
+
+/// A configuration from the bytes of its file, which errors call `name`.
+pub fn read_configuration(name: &str, bytes: Vec<u8>) -> Result<Configuration, PolicyError> {
     let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
-        path: name.clone(),
+        path: name.to_owned(),
         offset: error.utf8_error().valid_up_to(),
     })?;
-    let document = plain(&name, &text).map_err(PolicyError::Document)?;
+    let document = plain(name, &text).map_err(PolicyError::Document)?;
     let wrong = |error: ConfigurationError| PolicyError::Configuration {
-        file: name.clone(),
+        file: name.to_owned(),
         line: document.line_of(&error.path),
         error,
     };
@@ -122,11 +136,7 @@ pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, 
     for position in 0..configuration.policies.len() {
         configuration.limits(position).map_err(wrong)?;
     }
-    load(
-        &configuration,
-        file.parent().unwrap_or(Path::new("")),
-        allocator,
-    )
+    Ok(configuration)
 }
 
 fn load(

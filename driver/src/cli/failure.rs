@@ -1,9 +1,10 @@
-//! Everything that ends a command early. All of it means: nothing was decided.
+//! Everything that ends a command early. Nearly all of it means: nothing was decided.
 
 use std::io;
 
 use super::Exit;
 use crate::manifests::ManifestError;
+use crate::node::NodeError;
 use crate::policies::PolicyError;
 
 /// Why a command could not be carried out.
@@ -18,6 +19,9 @@ pub enum Failure {
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
+    /// The node driver.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// Several results for one file.
     #[error("--output takes one policy; build the others without it")]
     OneOutput,
@@ -63,6 +67,9 @@ impl Failure {
 
     /// How the process ends.
     pub fn exit(&self) -> Exit {
-        Exit::BadInput
+        match self {
+            Self::Node(error) if !error.is_bad_input() => Exit::Unsatisfied,
+            _ => Exit::BadInput,
+        }
     }
 }

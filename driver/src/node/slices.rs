@@ -61,6 +61,14 @@ impl Owner {
     }
 }
 
+/// Whether a pool can be published.
+///
+/// # Errors
+/// All that the API does not take.
+pub fn check(owner: &Owner, announced: &Announced) -> Result<(), Defects> {
+    pool::desired(owner, announced).map(drop)
+}
+
 /// Keeps what is announced in the API server.
 #[derive(Debug)]
 pub struct Publisher {

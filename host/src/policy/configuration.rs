@@ -156,7 +156,8 @@ pub struct Mount {
 }
 
 /// When a hook runs in the life of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum HookStage {

@@ -1,0 +1,445 @@
+//! Carries out what was planned for a claim, and takes it back.
+//!
+//! All of this blocks. Whoever calls it holds the claim, the hardware under it, and the lock between
+//! instances ([`turns`](super::turns)).
+
+use std::io;
+use std::sync::Arc;
+
+use k8s_openapi::api::resource::v1::{Device, DeviceCapacity, ResourceClaim};
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+use supercargo_host::plan::{ClaimOnNode, DeviceOfClaim, Step};
+
+use super::cdi::{Composed, ContainerEdits, compose, device_names};
+use super::error::{PrepareError, UnprepareError, Warning};
+use super::fault::{FaultPoint, reached};
+use super::ledger::{Entry, Ledger};
+use super::planning::{Planned, Planners};
+use super::record::{Done, Record, State};
+use super::{Prepared, PreparedDevice};
+use crate::devices::{Announced, DeviceError, Exposure, PreparedStep};
+
+/// What carries plans out.
+#[derive(Debug)]
+pub(super) struct Executor {
+    pub(super) ledger: Ledger,
+    pub(super) planners: Planners,
+    /// The boot that this is.
+    pub(super) boot: String,
+}
+
+/// What went wrong while a claim was set up.
+enum Failure {
+    Step(String, DeviceError),
+    Expose(String, DeviceError),
+    File(&'static str, io::Error),
+}
+
+impl Executor {
+    /// Prepares a claim, or answers from the checkpoint where it is prepared.
+    pub(super) fn prepare(
+        &self,
+        object: &ResourceClaim,
+        claim: ClaimOnNode,
+        announced: &Announced,
+    ) -> Result<Prepared, PrepareError> {
+        if let Some(entry) = self.ledger.get(&claim.uid) {
+            if entry.state == State::Prepared {
+                return self.prepare_again(&entry, &claim, announced);
+            }
+            self.take_down(&entry)
+                .map_err(|error| PrepareError::Unfinished(Box::new(error)))?;
+        }
+        self.check_free(&claim)?;
+        let planned = self.planners.plan(object, &claim, announced)?;
+        reached(FaultPoint::Planned);
+        let Planned {
+            policies,
+            steps,
+            edits,
+            statuses,
+            warnings,
+            ..
+        } = planned;
+        let record = Record {
+            boot: self.boot.clone(),
+            steps: steps.iter().map(Done::from).collect(),
+            claim,
+            policies,
+            edits,
+            statuses,
+            ending: Vec::new(),
+            rest: Map::new(),
+        };
+        let (entry, sealed) = self.ledger.begin(record).map_err(|source| {
+            PrepareError::File {
+                what: "write the checkpoint",
+                source,
+                left: None,
+            }
+        })?;
+        reached(FaultPoint::Recorded);
+        let set_up = self
+            .apply(&entry.record.claim.uid, &steps)
+            .and_then(|made| self.show(&entry.record, &sealed, &made, announced))
+            .and_then(|()| {
+                self.ledger
+                    .advance(&entry, State::Prepared)
+                    .map_err(|error| Failure::File("complete the checkpoint", error))
+            });
+        match set_up {
+            Ok(entry) => {
+                reached(FaultPoint::Prepared);
+                Ok(self.answer(&entry, false, warnings))
+            }
+            Err(failure) => {
+                let left = self.take_down(&entry).err().map(Box::new);
+                Err(failure.because(left))
+            }
+        }
+    }
+
+    /// Unprepares a claim. One that is not known is unprepared already.
+    pub(super) fn unprepare(&self, uid: &str) -> Result<Vec<Warning>, UnprepareError> {
+        let Some(entry) = self.ledger.get(uid) else {
+            let removed = self.ledger.files.remove(uid);
+            return removed
+                .map(|()| Vec::new())
+                .map_err(|source| file("remove the CDI file", source));
+        };
+        let (entry, warnings) = match entry.state {
+            State::Prepared => self.begin_end(&entry)?,
+            State::Preparing | State::Ending => (entry, Vec::new()),
+        };
+        self.take_down(&entry).map(|()| warnings)
+    }
+
+    /// Asks the claim's policies about its end, and has it no longer count as prepared.
+    fn begin_end(&self, entry: &Arc<Entry>) -> Result<(Arc<Entry>, Vec<Warning>), UnprepareError> {
+        let record = &entry.record;
+        let (steps, warnings) = self.planners.plan_end(&record.claim, &record.policies);
+        let mut entry = Arc::clone(entry);
+        if !steps.is_empty() {
+            let record = Record {
+                ending: steps.iter().map(|step| json(&step.step)).collect(),
+                ..record.clone()
+            };
+            entry = self
+                .ledger
+                .rewrite(State::Prepared, record)
+                .map_err(|source| file("write the checkpoint", source))?;
+            reached(FaultPoint::EndRecorded);
+        }
+        let entry = self
+            .ledger
+            .advance(&entry, State::Ending)
+            .map_err(|source| file("write the checkpoint", source))?;
+        reached(FaultPoint::Ending);
+        Ok((entry, warnings))
+    }
+
+    /// Takes a claim down to the end: what policies wanted, then every step back in reverse order, then
+    /// the CDI file, and the checkpoint last. What fails leaves the claim where it can be tried again.
+    pub(super) fn take_down(&self, entry: &Arc<Entry>) -> Result<(), UnprepareError> {
+        let uid = &entry.record.claim.uid;
+        // Whatever a policy wanted, what the host did is taken back.
+        let wanted = self.apply_end(&entry.record);
+        for done in entry.record.steps.iter().rev() {
+            if let Some(undo) = &done.undo {
+                reached(FaultPoint::UndoBefore);
+                let undone = self.planners.source.undo(uid, undo);
+                undone.map_err(|source| UnprepareError::Undo {
+                    step: done.step.to_string(),
+                    source,
+                })?;
+                reached(FaultPoint::UndoAfter);
+            }
+        }
+        wanted?;
+        reached(FaultPoint::Undone);
+        let hidden = self.ledger.files.remove(uid);
+        hidden.map_err(|source| file("remove the CDI file", source))?;
+        reached(FaultPoint::Hidden);
+        let forgotten = self.ledger.forget(entry);
+        forgotten.map_err(|source| file("remove the checkpoint", source))?;
+        reached(FaultPoint::Forgotten);
+        Ok(())
+    }
+
+    /// Runs what policies wanted at the end. What the hardware can never do is passed over: it would
+    /// keep the claim for ever.
+    fn apply_end(&self, record: &Record) -> Result<(), UnprepareError> {
+        let mut earlier = Vec::new();
+        for wanted in &record.ending {
+            let failed = |source| UnprepareError::Step {
+                step: wanted.to_string(),
+                source,
+            };
+            let step = decoded(wanted).map_err(failed)?;
+            reached(FaultPoint::EndStepBefore);
+            match self.planners.source.apply(&record.claim.uid, &step, &earlier) {
+                Ok(_) => {}
+                Err(error @ (DeviceError::Unsupported { .. } | DeviceError::NoSuchUnit(_))) => {
+                    tracing::warn!(
+                        claim = record.claim.uid, step = %wanted, %error,
+                        "a step of a policy's unprepare is passed over"
+                    );
+                }
+                Err(error) => return Err(failed(error)),
+            }
+            reached(FaultPoint::EndStepAfter);
+            earlier.push(PreparedStep { step, undo: None });
+        }
+        Ok(())
+    }
+
+    /// Answers for a claim that is prepared, and brings its CDI file back where it is missing.
+    fn prepare_again(
+        &self,
+        entry: &Arc<Entry>,
+        claim: &ClaimOnNode,
+        announced: &Announced,
+    ) -> Result<Prepared, PrepareError> {
+        let record = &entry.record;
+        let held = |claim: &ClaimOnNode| -> Vec<(String, String, String, Option<String>)> {
+            let devices = claim.devices.iter().cloned();
+            devices
+                .map(|device| (device.request, device.pool, device.device, device.share_id))
+                .collect()
+        };
+        if held(&record.claim) != held(claim) {
+            return Err(PrepareError::Reallocated {
+                prepared: names(&record.claim),
+                allocated: names(claim),
+            });
+        }
+        self.heal(record, announced)?;
+        Ok(self.answer(entry, true, Vec::new()))
+    }
+
+    /// Writes a prepared claim's CDI file again if it is missing.
+    pub(super) fn heal(&self, record: &Record, announced: &Announced) -> Result<(), PrepareError> {
+        let uid = &record.claim.uid;
+        let heal = || {
+            if self.ledger.files.has(uid).map_err(cdi)? {
+                return Ok(());
+            }
+            let steps = record.steps.iter().map(PreparedStep::try_from);
+            let steps: Vec<PreparedStep> = steps
+                .collect::<Result<_, _>>()
+                .map_err(|error| Failure::Step("of the checkpoint".to_owned(), error))?;
+            let sealed = record.seal().map_err(|error| cdi(error.into()))?;
+            // Steps that ran change nothing; they say again what they made.
+            let made = self.apply(uid, &steps)?;
+            self.show(record, &sealed, &made, announced)
+        };
+        heal().map_err(|failure: Failure| failure.because(None))
+    }
+
+    /// What is told of a claim that is prepared.
+    fn answer(&self, entry: &Entry, again: bool, warnings: Vec<Warning>) -> Prepared {
+        let record = &entry.record;
+        let kind = self.ledger.files.kind();
+        let devices = device_names(&record.claim)
+            .into_iter()
+            .zip(&record.claim.devices)
+            .map(|(name, device)| PreparedDevice {
+                requests: device
+                    .request
+                    .split('/')
+                    .take(1)
+                    .map(str::to_owned)
+                    .collect(),
+                pool: device.pool.clone(),
+                device: device.device.clone(),
+                cdi_device_ids: vec![format!("{kind}={name}")],
+                share_id: device.share_id.clone(),
+            });
+        Prepared {
+            devices: devices.collect(),
+            claim: record.claim.clone(),
+            statuses: record.statuses.clone(),
+            policies: record.policies.clone(),
+            again,
+            warnings,
+        }
+    }
+
+    /// Runs the steps. Answers what each made.
+    fn apply(&self, uid: &str, steps: &[PreparedStep]) -> Result<Vec<Exposure>, Failure> {
+        let mut made = Vec::with_capacity(steps.len());
+        for (position, next) in steps.iter().enumerate() {
+            let earlier = steps.get(..position).unwrap_or_default();
+            reached(FaultPoint::StepBefore);
+            let exposure = self.planners.source.apply(uid, &next.step, earlier);
+            let told = || super::planning::told(position, &next.step);
+            made.push(exposure.map_err(|error| Failure::Step(told(), error))?);
+            reached(FaultPoint::StepAfter);
+        }
+        reached(FaultPoint::Configured);
+        Ok(made)
+    }
+
+    /// Writes the CDI file.
+    fn show(
+        &self,
+        record: &Record,
+        sealed: &[u8],
+        made: &[Exposure],
+        announced: &Announced,
+    ) -> Result<(), Failure> {
+        let mut exposures = Vec::with_capacity(record.claim.devices.len());
+        for device in &record.claim.devices {
+            let exposure = self
+                .planners
+                .source
+                .expose(&device.unit, &as_announced(device, announced));
+            let named = |error| Failure::Expose(device.device.clone(), error);
+            exposures.push(exposure.map_err(named)?);
+        }
+        let mut edits = Vec::with_capacity(record.edits.len());
+        for of_policy in &record.edits {
+            let mut all = ContainerEdits::default();
+            for step in &of_policy.made_by {
+                all.extend(made.get(*step).cloned().unwrap_or_default().into());
+            }
+            all.extend(of_policy.edits.clone());
+            edits.push((of_policy.devices.clone(), all));
+        }
+        let spec = compose(Composed {
+            kind: self.ledger.files.kind(),
+            claim: &record.claim,
+            checkpoint: sealed,
+            exposures,
+            edits,
+        });
+        let uid = &record.claim.uid;
+        self.ledger.files.write(uid, &spec).map_err(cdi)?;
+        reached(FaultPoint::Exposed);
+        Ok(())
+    }
+
+    /// The last line of defence: refuses a device that another claim has, unless both share it or
+    /// either only looks at it.
+    fn check_free(&self, claim: &ClaimOnNode) -> Result<(), PrepareError> {
+        let others = self.ledger.all();
+        let others = others.iter().filter(|entry| entry.record.claim.uid != claim.uid);
+        for other in others.map(|entry| &entry.record.claim) {
+            for wanted in claim.devices.iter().filter(|device| !device.admin_access) {
+                if other.devices.iter().any(|held| excludes(held, wanted)) {
+                    return Err(PrepareError::Held {
+                        device: wanted.device.clone(),
+                        holder: format!("{}/{}", other.namespace, other.name),
+                        uid: other.uid.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Failure {
+    fn because(self, left: Option<Box<UnprepareError>>) -> PrepareError {
+        match self {
+            Self::Step(step, source) => PrepareError::Step { step, source, left },
+            Self::Expose(device, source) => PrepareError::Expose {
+                device,
+                source,
+                left,
+            },
+            Self::File(what, source) => PrepareError::File { what, source, left },
+        }
+    }
+}
+
+impl From<&PreparedStep> for Done {
+    fn from(prepared: &PreparedStep) -> Self {
+        Self {
+            step: json(&prepared.step),
+            undo: prepared.undo.clone(),
+        }
+    }
+}
+
+impl TryFrom<&Done> for PreparedStep {
+    type Error = DeviceError;
+
+    fn try_from(done: &Done) -> Result<Self, DeviceError> {
+        Ok(Self {
+            step: decoded(&done.step)?,
+            undo: done.undo.clone(),
+        })
+    }
+}
+
+fn json(step: &Step) -> Value {
+    // Steps have text keys only, which is all that could fail.
+    serde_json::to_value(step).unwrap_or_default()
+}
+
+fn decoded(step: &Value) -> Result<Step, DeviceError> {
+    Step::deserialize(step).map_err(|source| DeviceError::Failed {
+        what: "a step that another release of the driver recorded".to_owned(),
+        source: source.into(),
+    })
+}
+
+fn cdi(error: io::Error) -> Failure {
+    Failure::File("write the CDI file", error)
+}
+
+fn file(what: &'static str, source: io::Error) -> UnprepareError {
+    UnprepareError::File { what, source }
+}
+
+/// Whether who holds a device keeps another from having it.
+fn excludes(held: &DeviceOfClaim, wanted: &DeviceOfClaim) -> bool {
+    let shared = held.share_id.is_some()
+        && wanted.share_id.is_some()
+        && held.share_id != wanted.share_id;
+    held.pool == wanted.pool && held.device == wanted.device && !held.admin_access && !shared
+}
+
+/// The device as it is announced, or as it was when the claim got it.
+fn as_announced(device: &DeviceOfClaim, announced: &Announced) -> Device {
+    let now = announced
+        .devices
+        .iter()
+        .find(|announced| announced.device.name == device.device);
+    now.map_or_else(
+        || Device {
+            name: device.device.clone(),
+            attributes: Some(device.attributes.clone()),
+            capacity: Some(
+                device
+                    .capacity
+                    .iter()
+                    .map(|(name, value)| {
+                        let value = value.clone();
+                        let capacity = DeviceCapacity {
+                            value,
+                            ..DeviceCapacity::default()
+                        };
+                        (name.clone(), capacity)
+                    })
+                    .collect(),
+            ),
+            ..Device::default()
+        },
+        |announced| announced.device.clone(),
+    )
+}
+
+fn names(claim: &ClaimOnNode) -> String {
+    let names: Vec<String> = claim
+        .devices
+        .iter()
+        .map(|device| match &device.share_id {
+            Some(share) => format!("{} (share {share})", device.device),
+            None => device.device.clone(),
+        })
+        .collect();
+    names.join(", ")
+}

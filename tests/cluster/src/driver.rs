@@ -1,0 +1,147 @@
+//! The node driver on a node of the cluster.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::cluster::Cluster;
+use crate::error::ClusterError;
+use crate::node::Node;
+use crate::ports;
+use crate::sandbox::Process;
+use crate::wait::until;
+
+/// What is served unless told otherwise.
+pub const DRIVER: &str = "gpu.nvidia.com";
+
+/// How long the driver may take until the kubelet has it; a quarter of a second is usual.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How a node driver is started.
+#[derive(Debug, Clone, Default)]
+pub struct DriverOptions {
+    /// What it is called in logs besides its node; needed when a node has two.
+    pub instance: String,
+    /// The hardware: a topology file.
+    pub topology: PathBuf,
+    /// The administrator's configuration.
+    pub config: Option<PathBuf>,
+    /// The folder that policies are dropped into.
+    pub policy_dir: Option<PathBuf>,
+    /// The UID of the pod that it would run in: two instances can then serve side by side.
+    pub pod_uid: Option<String>,
+    /// How it reaches the API server; `None`: as the administrator.
+    pub kubeconfig: Option<PathBuf>,
+    /// More environment, such as the name of a fault point.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A running `supercargo node`. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Driver {
+    process: Process,
+    address: SocketAddr,
+    data: PathBuf,
+}
+
+impl Driver {
+    /// Starts the driver for a node. It may not be ready yet; see [`Driver::ready`].
+    pub fn start(
+        cluster: &Cluster,
+        node: &Node,
+        program: &Path,
+        options: &DriverOptions,
+    ) -> Result<Self, ClusterError> {
+        let [port] = ports::free()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let data = node.plugins().join(DRIVER);
+        let name = format!("driver-{}{}", node.name(), options.instance);
+        let kubeconfig = options.kubeconfig.as_deref();
+        let process = cluster.spawn(&name, program, |command| {
+            command
+                .args(["node", "--driver", DRIVER, "--node-name", node.name()])
+                .args(["--address", &address.to_string()])
+                .arg("--topology")
+                .arg(&options.topology)
+                .arg("--kubeconfig")
+                .arg(kubeconfig.unwrap_or(cluster.kubeconfig()))
+                .arg("--registry-dir")
+                .arg(node.plugin_registry())
+                .arg("--data-dir")
+                .arg(&data)
+                .arg("--cdi-root")
+                .arg(node.cdi())
+                .envs(options.environment.iter().cloned());
+            for (flag, value) in [
+                ("--config", &options.config),
+                ("--policy-dir", &options.policy_dir),
+            ] {
+                if let Some(path) = value {
+                    command.arg(flag).arg(path);
+                }
+            }
+            if let Some(uid) = &options.pod_uid {
+                command.args(["--pod-uid", uid]);
+            }
+        })?;
+        Ok(Self {
+            process,
+            address,
+            data,
+        })
+    }
+
+    /// Waits until its slices are published and the kubelet has it.
+    pub async fn ready(&self) -> Result<(), ClusterError> {
+        let what = format!("{} is ready", self.process.name());
+        until(READY_WITHIN, &what, async || {
+            self.process.must_run()?;
+            Ok(self.get("/readyz").await.is_ok().then_some(()))
+        })
+        .await
+    }
+
+    /// Leaves it running, in a detached cluster.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its own folder: sockets, what it remembers, the simulated hardware.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its metrics, as text.
+    pub async fn metrics(&self) -> Result<String, ClusterError> {
+        self.get("/metrics").await
+    }
+
+    /// What it answers at a path, where that is a success.
+    async fn get(&self, path: &str) -> Result<String, ClusterError> {
+        let what = format!("GET {path} of {}", self.process.name());
+        let io = |source| ClusterError::Io {
+            what: what.clone(),
+            source,
+        };
+        let mut stream = TcpStream::connect(self.address).await.map_err(io)?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await.map_err(io)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map_err(io)?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+        match body {
+            Some(body) if answer.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
+            _ => Err(ClusterError::Answer { what, answer }),
+        }
+    }
+}
