@@ -26,6 +26,8 @@ use super::{Owner, name};
 pub(super) struct Plan<'a> {
     /// What is to be deleted before anything is written: slices of another pool.
     pub(super) strangers: Vec<&'a ResourceSlice>,
+    /// Whether the pool cannot be right yet, whatever is done: a finalizer holds what must go first.
+    pub(super) held: bool,
     /// The generation that all slices of the pool have afterwards.
     pub(super) generation: i64,
     /// What is to be written: the place, and the slice to update; `None`: create one.
@@ -37,7 +39,8 @@ pub(super) struct Plan<'a> {
 impl Plan<'_> {
     /// Whether nothing is to be done.
     pub(super) fn is_done(&self) -> bool {
-        self.strangers.is_empty() && self.writes.is_empty() && self.deletes.is_empty()
+        let work = [self.strangers.len(), self.writes.len(), self.deletes.len()];
+        work == [0; 3] && !self.held
     }
 }
 
@@ -95,32 +98,27 @@ pub(super) fn plan<'a>(
             .filter(|slice| !is_leaving(slice))
             .collect()
     };
-    let strangers = staying(others);
-    if !in_the_way && (!current_change || writes.len() == 1) {
-        return Plan {
-            strangers,
-            generation: newest,
-            writes,
-            deletes: staying(surplus),
-        };
+    let mut plan = Plan {
+        strangers: staying(others),
+        held: false,
+        generation: newest,
+        writes,
+        deletes: staying(surplus),
+    };
+    if in_the_way || (current_change && plan.writes.len() > 1) {
+        let all = (0..count).map(|place| (place, places.get(&place).copied()));
+        plan.writes = all.collect();
+        match newest.checked_add(1) {
+            Some(next) => plan.generation = next,
+            // Somebody wrote the highest generation there is: only an empty pool can begin anew.
+            None => {
+                plan.writes.clear();
+                plan.held = pool.iter().any(|slice| is_leaving(slice));
+                plan.deletes = staying(pool);
+            }
+        }
     }
-    match newest.checked_add(1) {
-        Some(generation) => Plan {
-            strangers,
-            generation,
-            writes: (0..count)
-                .map(|place| (place, places.get(&place).copied()))
-                .collect(),
-            deletes: staying(surplus),
-        },
-        // Somebody wrote the highest generation there is: only an empty pool can begin anew.
-        None => Plan {
-            strangers,
-            generation: newest,
-            writes: Vec::new(),
-            deletes: staying(pool),
-        },
-    }
+    plan
 }
 
 fn place(slice: &ResourceSlice) -> Option<usize> {
