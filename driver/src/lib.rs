@@ -11,6 +11,7 @@ pub mod cli;
 pub mod devices;
 pub mod input;
 pub mod inventory;
+pub mod journal;
 pub mod manifests;
 pub mod node;
 pub mod policies;

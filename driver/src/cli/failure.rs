@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Exit;
+use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::policies::PolicyError;
 
@@ -15,6 +16,9 @@ pub enum Failure {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
