@@ -31,6 +31,7 @@ pub mod inventory;
 mod limits;
 mod load;
 mod loaded;
+pub(crate) mod lower;
 mod permits;
 mod registry;
 mod run;
