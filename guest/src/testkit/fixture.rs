@@ -72,7 +72,7 @@ pub struct Fixture {
     /// claims that come after this one and must all be served too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<FixtureClaim>,
-    /// The attribute of which all devices of the claim must have one value.
+    /// The attribute of which all devices of each claim must have one value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub together: Option<String>,
     /// How many free devices may be left in groups (by `groupBy`) that are partly taken.

@@ -83,7 +83,7 @@ impl Line {
 }
 
 /// One policy asked once.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recorded {
     /// The version of the format.
@@ -158,7 +158,7 @@ pub struct Subject {
 }
 
 /// What a policy answered.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reply {
     /// To `select`: best first.

@@ -152,7 +152,7 @@ pub enum NodeKind {
 }
 
 /// A device node to appear in the container.
-#[derive(Debug, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct DeviceNode {
@@ -244,7 +244,7 @@ pub struct NetworkInterface {
 }
 
 /// What changes in containers.
-#[derive(Debug, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct ContainerEdits {
@@ -539,7 +539,7 @@ pub struct DeviceStatus {
 }
 
 /// What is to be done.
-#[derive(Debug, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Plan {
