@@ -18,5 +18,6 @@ pub mod measures;
 pub mod node;
 pub mod policies;
 pub mod render;
+pub mod simulation;
 pub mod topology;
 pub mod wave;

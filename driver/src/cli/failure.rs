@@ -7,6 +7,7 @@ use crate::fixtures::{BlessError, FixtureError};
 use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::policies::PolicyError;
+use crate::simulation::CourseError;
 use crate::wave::NoWave;
 
 /// Why a command could not be carried out.
@@ -24,6 +25,9 @@ pub enum Failure {
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
+    /// What is to be simulated.
+    #[error(transparent)]
+    Course(CourseError),
     /// A recorded component that is not there any more.
     #[error("no component {digest} of policy {name} ({why}); give one with --policy")]
     NoComponent {
@@ -57,6 +61,16 @@ pub enum Failure {
     /// Standard output.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<CourseError> for Failure {
+    fn from(error: CourseError) -> Self {
+        match error {
+            // Manifests are told document by document.
+            CourseError::Manifests(error) => Self::Manifests(error),
+            error => Self::Course(error),
+        }
+    }
 }
 
 impl Failure {

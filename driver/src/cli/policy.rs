@@ -7,6 +7,7 @@ mod inspect;
 mod record;
 mod replay;
 mod report;
+mod simulate;
 mod test;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -30,6 +31,7 @@ enum Command {
     Bench(bench::Bench),
     Record(record::Record),
     Replay(replay::Replay),
+    Simulate(simulate::Simulate),
 }
 
 /// How to print.
@@ -53,6 +55,7 @@ impl Policy {
             Command::Bench(command) => command.run(),
             Command::Record(command) => command.run(),
             Command::Replay(command) => command.run(),
+            Command::Simulate(command) => command.run(),
         }
     }
 }

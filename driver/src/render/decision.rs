@@ -56,9 +56,13 @@ pub fn decision(recorded: &Recorded, asked: Asked) -> String {
         Verdict::Accepted | Verdict::Refused(_) => &[],
     };
     for (number, line) in reply(&recorded.answer, subject).into_iter().enumerate() {
-        let verdict = verdicts.get(number).map(|verdict| verdict.reason());
+        let verdict = verdicts.get(number).map(|verdict| match verdict.reason() {
+            // Another node may yet be taken.
+            "used" => "can be had",
+            other => other,
+        });
         let verdict = verdict.map_or_else(String::new, |verdict| {
-            let style = if verdict == "used" { GOOD } else { WAITING };
+            let style = if verdict == "can be had" { GOOD } else { WAITING };
             format!(": {}", paint(style, verdict))
         });
         text.push_str(&format!("  {}{verdict}\n", printable(&line)));
