@@ -141,10 +141,19 @@ impl<'o> ser::Serializer for Wave<'o> {
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), NoWave> {
         self.serialize_unit()
     }
-    fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Result<(), NoWave> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+    ) -> Result<(), NoWave> {
         self.show(case(name))
     }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), NoWave> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), NoWave> {
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -155,7 +164,11 @@ impl<'o> ser::Serializer for Wave<'o> {
         value: &T,
     ) -> Result<(), NoWave> {
         // The one caller without a type is `some`, which is meant as the keyword.
-        let name = if of.is_empty() { name.to_owned() } else { case(name) };
+        let name = if of.is_empty() {
+            name.to_owned()
+        } else {
+            case(name)
+        };
         self.0.push_str(&name);
         self.0.push('(');
         value.serialize(Wave(self.0))?;
@@ -171,7 +184,13 @@ impl<'o> ser::Serializer for Wave<'o> {
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'o>, NoWave> {
         List::begin(self.0, "(", ")")
     }
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, name: &'static str, _: usize) -> Result<List<'o>, NoWave> {
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+        _: usize,
+    ) -> Result<List<'o>, NoWave> {
         self.0.push_str(&case(name));
         List::begin(self.0, "((", "))")
     }
@@ -181,7 +200,13 @@ impl<'o> ser::Serializer for Wave<'o> {
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Record<'o>, NoWave> {
         Ok(Record::begin(self.0, "}"))
     }
-    fn serialize_struct_variant(self, _: &'static str, _: u32, name: &'static str, _: usize) -> Result<Record<'o>, NoWave> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+        _: usize,
+    ) -> Result<Record<'o>, NoWave> {
         self.0.push_str(&case(name));
         self.0.push('(');
         Ok(Record::begin(self.0, "})"))
@@ -197,7 +222,11 @@ struct List<'o> {
 impl<'o> List<'o> {
     fn begin(out: &'o mut String, begin: &str, end: &'static str) -> Result<Self, NoWave> {
         out.push_str(begin);
-        Ok(Self { out, first: true, end })
+        Ok(Self {
+            out,
+            first: true,
+            end,
+        })
     }
 
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoWave> {
@@ -280,7 +309,11 @@ struct Record<'o> {
 impl<'o> Record<'o> {
     fn begin(out: &'o mut String, end: &'static str) -> Self {
         out.push('{');
-        Self { out, first: true, end }
+        Self {
+            out,
+            first: true,
+            end,
+        }
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), NoWave> {
@@ -307,7 +340,11 @@ impl<'o> Record<'o> {
 impl SerializeStruct for Record<'_> {
     type Ok = ();
     type Error = NoWave;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), NoWave> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), NoWave> {
         self.field(name, value)
     }
     fn end(self) -> Result<(), NoWave> {
@@ -318,7 +355,11 @@ impl SerializeStruct for Record<'_> {
 impl SerializeStructVariant for Record<'_> {
     type Ok = ();
     type Error = NoWave;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), NoWave> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), NoWave> {
         self.field(name, value)
     }
     fn end(self) -> Result<(), NoWave> {
@@ -335,7 +376,10 @@ mod tests {
     #[test]
     fn answers_are_written_as_wasmtime_writes_them() {
         let proposal = Proposal {
-            choice: Choice::Exact(vec![Assignment { request: 0, devices: vec![0, 7] }]),
+            choice: Choice::Exact(vec![Assignment {
+                request: 0,
+                devices: vec![0, 7],
+            }]),
             score: 80.0,
             reason: "it's \"whole\"\n".to_owned(),
         };
@@ -347,16 +391,32 @@ mod tests {
 
     #[test]
     fn keywords_are_marked_and_absent_fields_left_out() {
-        let taint = CurrentTaint { device: 0, key: "k".into(), effect: TaintEffect::None };
-        assert_eq!(wave(&taint).unwrap(), r#"{device: 0, key: "k", effect: %none}"#);
+        let taint = CurrentTaint {
+            device: 0,
+            key: "k".into(),
+            effect: TaintEffect::None,
+        };
+        assert_eq!(
+            wave(&taint).unwrap(),
+            r#"{device: 0, key: "k", effect: %none}"#
+        );
         assert_eq!(wave(&[Some(1), None][..]).unwrap(), "[some(1), none]");
-        assert_eq!(wave(&[Value::Absent, Value::Bool(true)][..]).unwrap(), "[absent, bool(true)]");
+        assert_eq!(
+            wave(&[Value::Absent, Value::Bool(true)][..]).unwrap(),
+            "[absent, bool(true)]"
+        );
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Node {
             host_path: Option<String>,
         }
         assert_eq!(wave(&Node { host_path: None }).unwrap(), "{:}");
-        assert_eq!(wave(&Node { host_path: Some("/dev".into()) }).unwrap(), r#"{host-path: some("/dev")}"#);
+        assert_eq!(
+            wave(&Node {
+                host_path: Some("/dev".into())
+            })
+            .unwrap(),
+            r#"{host-path: some("/dev")}"#
+        );
     }
 }

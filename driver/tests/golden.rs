@@ -164,14 +164,21 @@ fn a_node_can_be_asked_for() {
 
 #[test]
 fn help_teaches() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["allocate"],
         &["compare"],
+        &["plan"],
         &["policy"],
         &["policy", "inspect"],
         &["policy", "check"],
         &["policy", "build"],
+        &["policy", "test"],
+        &["policy", "bench"],
+        &["policy", "record"],
+        &["policy", "replay"],
+        &["policy", "simulate"],
+        &["explain"],
         &["completions"],
         &["help", "allocate"],
     ];

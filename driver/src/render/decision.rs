@@ -62,7 +62,11 @@ pub fn decision(recorded: &Recorded, asked: Asked) -> String {
             other => other,
         });
         let verdict = verdict.map_or_else(String::new, |verdict| {
-            let style = if verdict == "can be had" { GOOD } else { WAITING };
+            let style = if verdict == "can be had" {
+                GOOD
+            } else {
+                WAITING
+            };
             format!(": {}", paint(style, verdict))
         });
         text.push_str(&format!("  {}{verdict}\n", printable(&line)));

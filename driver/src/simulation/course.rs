@@ -77,7 +77,10 @@ impl Course {
             return Self::of_scenario(file, scenario);
         }
         let manifests = Manifests::read(files)?;
-        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let names: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
         Ok(Self {
             title: names.join(" "),
             manifests,
@@ -91,14 +94,21 @@ impl Course {
 
     fn of_scenario(file: &Path, scenario: Scenario) -> Result<Self, CourseError> {
         let folder = file.parent().unwrap_or(Path::new(""));
-        let cluster: Vec<PathBuf> = scenario.cluster.iter().map(|path| folder.join(path)).collect();
+        let cluster: Vec<PathBuf> = scenario
+            .cluster
+            .iter()
+            .map(|path| folder.join(path))
+            .collect();
         let arrivals = scenario.arrivals().map_err(|message| CourseError::Wrong {
             file: file.display().to_string(),
             line: 1,
             path: "workloads".to_owned(),
             message,
         })?;
-        let named = |spec: &ResourceClaimSpec| ResourceClaim { spec: Some(spec.clone()), ..ResourceClaim::default() };
+        let named = |spec: &ResourceClaimSpec| ResourceClaim {
+            spec: Some(spec.clone()),
+            ..ResourceClaim::default()
+        };
         Ok(Self {
             title: file.display().to_string(),
             manifests: Manifests::read(&cluster)?,
@@ -106,9 +116,19 @@ impl Course {
             kinds: scenario
                 .workloads
                 .iter()
-                .map(|kind| Kind { name: kind.name.clone(), wants: crate::claims::wants(&named(&kind.claim)) })
+                .map(|kind| Kind {
+                    name: kind.name.clone(),
+                    wants: crate::claims::wants(&named(&kind.claim)),
+                })
                 .collect(),
-            arrivals: Some((arrivals, scenario.workloads.into_iter().map(|kind| kind.claim).collect())),
+            arrivals: Some((
+                arrivals,
+                scenario
+                    .workloads
+                    .into_iter()
+                    .map(|kind| kind.claim)
+                    .collect(),
+            )),
             length: scenario.length,
             anew: false,
         })
@@ -162,9 +182,12 @@ impl Course {
         input.nodes.extend(copied);
         if self.anew {
             // What was allocated was no task; now all that no pod uses is.
-            let known: BTreeSet<usize> = input.tasks.iter().flat_map(super::run::claims_of).collect();
+            let known: BTreeSet<usize> =
+                input.tasks.iter().flat_map(super::run::claims_of).collect();
             let lone = (0..input.claims.len()).filter(|at| !known.contains(at));
-            input.tasks.extend(lone.map(supercargo_host::scheduling::Task::Claim));
+            input
+                .tasks
+                .extend(lone.map(supercargo_host::scheduling::Task::Claim));
         }
         Ok(input)
     }
@@ -178,7 +201,10 @@ fn scenario(file: &Path) -> Result<Option<Scenario>, CourseError> {
     let name = file.display().to_string();
     let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
-    if !text.lines().any(|line| line.trim_end() == format!("kind: {KIND}")) {
+    if !text
+        .lines()
+        .any(|line| line.trim_end() == format!("kind: {KIND}"))
+    {
         return Ok(None);
     }
     let document = plain(&name, &text).map_err(CourseError::Document)?;
@@ -191,7 +217,13 @@ fn scenario(file: &Path) -> Result<Option<Scenario>, CourseError> {
     let scenario: Scenario = serde_path_to_error::deserialize(document.value.clone())
         .map_err(|error| wrong(error.path().to_string(), error.inner().to_string()))?;
     if scenario.api_version != "supercargo.dev/v1alpha1" {
-        return Err(wrong("apiVersion".to_owned(), format!("{:?} is not supported; write supercargo.dev/v1alpha1", scenario.api_version)));
+        return Err(wrong(
+            "apiVersion".to_owned(),
+            format!(
+                "{:?} is not supported; write supercargo.dev/v1alpha1",
+                scenario.api_version
+            ),
+        ));
     }
     Ok(Some(scenario))
 }

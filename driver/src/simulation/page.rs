@@ -74,7 +74,11 @@ pub fn page(title: &str, contenders: &[Ran], rows: &[Row], drawn_at: f64) -> Str
                     .iter()
                     .map(|ran| Line {
                         name: ran.name.clone(),
-                        points: ran.samples.iter().map(|sample| (sample.at, of(sample))).collect(),
+                        points: ran
+                            .samples
+                            .iter()
+                            .map(|sample| (sample.at, of(sample)))
+                            .collect(),
                         mean: ran.mean(of),
                     })
                     .collect(),
@@ -89,11 +93,17 @@ pub fn page(title: &str, contenders: &[Ran], rows: &[Row], drawn_at: f64) -> Str
 
 type Of = fn(&super::Sample) -> f64;
 
-#[expect(clippy::cast_precision_loss, reason = "counts of devices and workloads")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of devices and workloads"
+)]
 const CHARTS: [(&str, &str, &str, Of); 3] = [
-    ("waiting", "Workloads that wait", "Those that came and have not found devices yet.", |sample| {
-        sample.waiting as f64
-    }),
+    (
+        "waiting",
+        "Workloads that wait",
+        "Those that came and have not found devices yet.",
+        |sample| sample.waiting as f64,
+    ),
     (
         "stranded",
         "Stranded devices",
@@ -115,13 +125,21 @@ fn lead(title: &str, contenders: &[Ran]) -> String {
         .first()
         .and_then(|ran| ran.samples.first())
         .map_or(0, |sample| sample.devices.used + sample.devices.free);
-    format!("{title}: {arrived} workloads and {devices} devices, placed by {}.", names.join(", by "))
+    format!(
+        "{title}: {arrived} workloads and {devices} devices, placed by {}.",
+        names.join(", by ")
+    )
 }
 
 fn results(contenders: &[Ran], rows: &[Row]) -> String {
     let mut html = "<h2>Results</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Measure</th>".to_owned();
     for (number, ran) in contenders.iter().enumerate() {
-        let _ = write!(html, "<th scope=\"col\">{} {}</th>", chart::key(number), escape(&ran.name));
+        let _ = write!(
+            html,
+            "<th scope=\"col\">{} {}</th>",
+            chart::key(number),
+            escape(&ran.name)
+        );
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
@@ -133,7 +151,11 @@ fn results(contenders: &[Ran], rows: &[Row]) -> String {
         );
         for (number, value) in row.values.iter().enumerate() {
             if row.best.contains(&number) {
-                let _ = write!(html, "<td class=\"best\"><strong>{}</strong><span> best</span></td>", escape(value));
+                let _ = write!(
+                    html,
+                    "<td class=\"best\"><strong>{}</strong><span> best</span></td>",
+                    escape(value)
+                );
             } else {
                 let _ = write!(html, "<td>{}</td>", escape(value));
             }
@@ -150,6 +172,9 @@ mod tests {
 
     #[test]
     fn names_are_no_markup() {
-        assert_eq!(escape("<a href='x'>&\u{1b}"), "&lt;a href=&#39;x&#39;&gt;&amp;\u{fffd}");
+        assert_eq!(
+            escape("<a href='x'>&\u{1b}"),
+            "&lt;a href=&#39;x&#39;&gt;&amp;\u{fffd}"
+        );
     }
 }

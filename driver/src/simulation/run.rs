@@ -57,17 +57,29 @@ pub struct Ran {
 impl Ran {
     /// The mean over time.
     pub fn mean(&self, of: impl Fn(&Sample) -> f64) -> f64 {
-        let ends = self.samples.iter().skip(1).map(|sample| sample.at).chain([self.length]);
+        let ends = self
+            .samples
+            .iter()
+            .skip(1)
+            .map(|sample| sample.at)
+            .chain([self.length]);
         let mut sum = 0.0;
         for (sample, end) in self.samples.iter().zip(ends) {
             sum += of(sample) * (end - sample.at).max(0.0);
         }
-        if self.length > 0.0 { sum / self.length } else { 0.0 }
+        if self.length > 0.0 {
+            sum / self.length
+        } else {
+            0.0
+        }
     }
 
     /// When most workloads wait, or else most devices are stranded.
     pub fn worst(&self) -> f64 {
-        let worst = self.samples.iter().max_by_key(|sample| (sample.waiting, sample.devices.stranded));
+        let worst = self
+            .samples
+            .iter()
+            .max_by_key(|sample| (sample.waiting, sample.devices.stranded));
         worst.map_or(self.length, |sample| sample.at)
     }
 }
@@ -75,7 +87,11 @@ impl Ran {
 /// The claims of a task.
 pub(super) fn claims_of(task: &Task) -> Vec<usize> {
     match task {
-        Task::Pod(pod) => pod.claims.iter().filter_map(|claim| claim.claim.as_ref().ok().copied()).collect(),
+        Task::Pod(pod) => pod
+            .claims
+            .iter()
+            .filter_map(|claim| claim.claim.as_ref().ok().copied())
+            .collect(),
         Task::Claim(claim) => vec![*claim],
     }
 }
@@ -84,7 +100,13 @@ pub(super) fn claims_of(task: &Task) -> Vec<usize> {
 ///
 /// # Errors
 /// Never for a course that was read.
-pub fn run(course: &Course, name: &str, placement: &Placement, group_by: Option<&str>, drawn: Option<f64>) -> Result<Ran, CourseError> {
+pub fn run(
+    course: &Course,
+    name: &str,
+    placement: &Placement,
+    group_by: Option<&str>,
+    drawn: Option<f64>,
+) -> Result<Ran, CourseError> {
     let slices = course.slices();
     let inventory = Inventory::new(&slices);
     let mut runner = Runner {
@@ -114,8 +136,14 @@ pub fn run(course: &Course, name: &str, placement: &Placement, group_by: Option<
             runner.before();
             runner.sample(0.0);
             let comers = arrivals.iter().enumerate().map(|(number, arrival)| {
-                let mut claim = ResourceClaim { spec: specs.get(arrival.kind).cloned(), ..ResourceClaim::default() };
-                let kind = course.kinds.get(arrival.kind).map_or("workload", |kind| kind.name.as_str());
+                let mut claim = ResourceClaim {
+                    spec: specs.get(arrival.kind).cloned(),
+                    ..ResourceClaim::default()
+                };
+                let kind = course
+                    .kinds
+                    .get(arrival.kind)
+                    .map_or("workload", |kind| kind.name.as_str());
                 claim.metadata.name = Some(format!("{kind}-{number}"));
                 claim.metadata.namespace = Some("default".to_owned());
                 (*arrival, claim)
@@ -131,7 +159,11 @@ pub fn run(course: &Course, name: &str, placement: &Placement, group_by: Option<
 /// The allocator of a course.
 pub fn allocator(course: &Course) -> Arc<Allocator> {
     let features = supercargo_host::allocator::Features::ALL;
-    Arc::new(Allocator::new(features, &course.slices(), &course.classes()))
+    Arc::new(Allocator::new(
+        features,
+        &course.slices(),
+        &course.classes(),
+    ))
 }
 
 /// A workload that has its devices.
@@ -164,15 +196,27 @@ impl Runner<'_> {
     /// Claims of the manifests that have their devices keep them.
     fn before(&mut self) {
         let claims = std::mem::take(&mut self.input.claims);
-        let allocated = claims.into_iter().filter(|claim| results(claim).next().is_some());
-        self.held.extend(allocated.map(|claim| Held { claim, holder: Holder::Before, until: f64::INFINITY }));
+        let allocated = claims
+            .into_iter()
+            .filter(|claim| results(claim).next().is_some());
+        self.held.extend(allocated.map(|claim| Held {
+            claim,
+            holder: Holder::Before,
+            until: f64::INFINITY,
+        }));
     }
 
     fn arrivals(&mut self, arrivals: Vec<(super::scenario::Arrival, ResourceClaim)>) {
         let mut arrivals = arrivals.into_iter().peekable();
         loop {
-            let leaves = self.held.iter().map(|held| held.until).fold(f64::INFINITY, f64::min);
-            let comes = arrivals.peek().map_or(f64::INFINITY, |(arrival, _)| arrival.at);
+            let leaves = self
+                .held
+                .iter()
+                .map(|held| held.until)
+                .fold(f64::INFINITY, f64::min);
+            let comes = arrivals
+                .peek()
+                .map_or(f64::INFINITY, |(arrival, _)| arrival.at);
             let now = leaves.min(comes);
             if now >= self.ran.length {
                 break;
@@ -186,7 +230,12 @@ impl Runner<'_> {
                 self.waiting = still;
             } else if let Some((arrival, claim)) = arrivals.next() {
                 self.ran.arrived += 1;
-                let one = Waiting { claim, kind: arrival.kind, since: now, runs: arrival.runs };
+                let one = Waiting {
+                    claim,
+                    kind: arrival.kind,
+                    since: now,
+                    runs: arrival.runs,
+                };
                 let still = self.try_to_place(one, now);
                 self.waiting.extend(still);
             }
@@ -199,7 +248,8 @@ impl Runner<'_> {
 
     /// Gives a workload its devices, or gives it back.
     fn try_to_place(&mut self, one: Waiting, now: f64) -> Option<Waiting> {
-        let mut claims: Vec<ResourceClaim> = self.held.iter().map(|held| held.claim.clone()).collect();
+        let mut claims: Vec<ResourceClaim> =
+            self.held.iter().map(|held| held.claim.clone()).collect();
         let at = claims.len();
         claims.push(one.claim.clone());
         let input = Input {
@@ -217,7 +267,11 @@ impl Runner<'_> {
         self.ran.placed += 1;
         self.ran.waited += now - one.since;
         self.count(&claim);
-        self.held.push(Held { claim, holder: Holder::Workload(one.kind), until: now + one.runs });
+        self.held.push(Held {
+            claim,
+            holder: Holder::Workload(one.kind),
+            until: now + one.runs,
+        });
         None
     }
 
@@ -233,12 +287,22 @@ impl Runner<'_> {
         for (number, task) in tasks.into_iter().enumerate() {
             let now = f64::from(u32::try_from(number).unwrap_or(u32::MAX)) + 1.0;
             let own: BTreeSet<usize> = claims_of(&task).into_iter().collect();
-            let asked: Vec<String> = own.iter().filter_map(|&at| claims.get(at)).map(wants).collect();
-            let kind = Kind { name: asked.join(" + "), wants: String::new() };
-            let at = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
-                kinds.push(kind);
-                kinds.len() - 1
-            });
+            let asked: Vec<String> = own
+                .iter()
+                .filter_map(|&at| claims.get(at))
+                .map(wants)
+                .collect();
+            let kind = Kind {
+                name: asked.join(" + "),
+                wants: String::new(),
+            };
+            let at = kinds
+                .iter()
+                .position(|known| *known == kind)
+                .unwrap_or_else(|| {
+                    kinds.push(kind);
+                    kinds.len() - 1
+                });
             for &claim in &own {
                 if let (Some(holder), Some(claim)) = (holder.get_mut(claim), claims.get(claim))
                     && results(claim).next().is_none()
@@ -249,7 +313,11 @@ impl Runner<'_> {
             let open: Vec<usize> = own
                 .iter()
                 .copied()
-                .filter(|&at| claims.get(at).is_some_and(|claim| results(claim).next().is_none()))
+                .filter(|&at| {
+                    claims
+                        .get(at)
+                        .is_some_and(|claim| results(claim).next().is_none())
+                })
                 .collect();
             let input = Input {
                 nodes: self.input.nodes.clone(),
@@ -259,9 +327,17 @@ impl Runner<'_> {
                 admin_namespaces: self.input.admin_namespaces.clone(),
             };
             let schedule = schedule(input, self.placement, OPTIONS, &mut |_| ());
-            claims = schedule.claims.into_iter().map(|outcome| outcome.claim).collect();
+            claims = schedule
+                .claims
+                .into_iter()
+                .map(|outcome| outcome.claim)
+                .collect();
             self.ran.arrived += 1;
-            let done = open.iter().all(|&at| claims.get(at).is_some_and(|claim| results(claim).next().is_some()));
+            let done = open.iter().all(|&at| {
+                claims
+                    .get(at)
+                    .is_some_and(|claim| results(claim).next().is_some())
+            });
             if done && !own.is_empty() {
                 self.ran.placed += 1;
             }
@@ -276,14 +352,22 @@ impl Runner<'_> {
     }
 
     fn resume(&mut self, claims: &[ResourceClaim], holders: &[Holder]) {
-        let held = claims.iter().zip(holders).filter(|(claim, _)| results(claim).next().is_some());
+        let held = claims
+            .iter()
+            .zip(holders)
+            .filter(|(claim, _)| results(claim).next().is_some());
         self.held = held
-            .map(|(claim, holder)| Held { claim: claim.clone(), holder: *holder, until: f64::INFINITY })
+            .map(|(claim, holder)| Held {
+                claim: claim.clone(),
+                holder: *holder,
+                until: f64::INFINITY,
+            })
             .collect();
     }
 
     fn count(&mut self, claim: &ResourceClaim) {
-        let topology = measures::grouped(&self.inventory, self.group_by.as_deref(), &Holders::new());
+        let topology =
+            measures::grouped(&self.inventory, self.group_by.as_deref(), &Holders::new());
         if let Some(local) = is_local(claim, &topology) {
             self.ran.several += 1;
             self.ran.together += usize::from(local);
@@ -304,16 +388,22 @@ impl Runner<'_> {
     }
 
     fn sample_waiting(&mut self, at: f64, waiting: usize) {
-        let topology = measures::grouped(&self.inventory, self.group_by.as_deref(), &self.holders());
+        let topology =
+            measures::grouped(&self.inventory, self.group_by.as_deref(), &self.holders());
         let devices = measures::devices(&topology);
-        self.ran.samples.push(Sample { at, devices, waiting });
+        self.ran.samples.push(Sample {
+            at,
+            devices,
+            waiting,
+        });
         self.draw_if_due(at);
     }
 
     /// Keeps who has what, once: at the first moment that is not before the one asked for.
     fn draw_if_due(&mut self, at: f64) {
         if self.ran.nodes.is_empty() && self.drawn.is_some_and(|drawn| at >= drawn) {
-            self.ran.nodes = measures::grouped(&self.inventory, self.group_by.as_deref(), &self.holders()).nodes;
+            self.ran.nodes =
+                measures::grouped(&self.inventory, self.group_by.as_deref(), &self.holders()).nodes;
         }
     }
 }

@@ -69,9 +69,17 @@ fn one() -> u16 {
 /// `90s`, `15m`, `6h`, `2d` as minutes.
 fn minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let wrong = || serde::de::Error::custom(format!("{text:?} is no time; write it like 90s, 15m, 6h or 2d"));
+    let wrong = || {
+        serde::de::Error::custom(format!(
+            "{text:?} is no time; write it like 90s, 15m, 6h or 2d"
+        ))
+    };
     let unit = text.chars().last().ok_or_else(wrong)?;
-    let number: f64 = text.trim_end_matches(unit).trim().parse().map_err(|_| wrong())?;
+    let number: f64 = text
+        .trim_end_matches(unit)
+        .trim()
+        .parse()
+        .map_err(|_| wrong())?;
     let minutes = number
         * match unit {
             's' => 1.0 / 60.0,
@@ -83,7 +91,9 @@ fn minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> 
     if minutes.is_finite() && minutes > 0.0 && minutes <= 1440.0 * 366.0 {
         Ok(minutes)
     } else {
-        Err(serde::de::Error::custom(format!("{text:?} is not between nothing and a year")))
+        Err(serde::de::Error::custom(format!(
+            "{text:?} is not between nothing and a year"
+        )))
     }
 }
 
@@ -96,12 +106,19 @@ impl Scenario {
         let mut arrivals = Vec::new();
         for (kind, workload) in self.workloads.iter().enumerate() {
             // A stream of its own, so that another kind changes nothing about this one.
-            let rng = &mut Rng::with_seed(self.seed ^ (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let rng =
+                &mut Rng::with_seed(self.seed ^ (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let mut at = exponential(rng, workload.every);
             while at < self.length {
-                arrivals.push(Arrival { at, kind, runs: exponential(rng, workload.runs) });
+                arrivals.push(Arrival {
+                    at,
+                    kind,
+                    runs: exponential(rng, workload.runs),
+                });
                 if arrivals.len() > MOST_ARRIVALS {
-                    return Err(format!("more than {MOST_ARRIVALS} arrivals; make `for` shorter or `every` longer"));
+                    return Err(format!(
+                        "more than {MOST_ARRIVALS} arrivals; make `for` shorter or `every` longer"
+                    ));
                 }
                 at += exponential(rng, workload.every);
             }
@@ -120,9 +137,11 @@ mod tests {
     use super::*;
 
     fn scenario(every: &str) -> Result<Scenario, serde_json::Error> {
-        serde_json::from_value(serde_json::json!({"apiVersion": "supercargo.dev/v1alpha1", "kind": "Scenario",
+        serde_json::from_value(
+            serde_json::json!({"apiVersion": "supercargo.dev/v1alpha1", "kind": "Scenario",
             "cluster": ["a.yaml"], "for": "2d", "seed": 3, "workloads": [
-                {"name": "a", "every": every, "runs": "2h", "claim": {"devices": {"requests": []}}}]}))
+                {"name": "a", "every": every, "runs": "2h", "claim": {"devices": {"requests": []}}}]}),
+        )
     }
 
     #[test]

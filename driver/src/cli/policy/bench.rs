@@ -91,7 +91,11 @@ impl Bench {
         // Fixtures lend their values; a folder without any is measured with made-up ones.
         let cases = fixtures::read(&self.folder).unwrap_or_default();
         let candidate = candidate(&self.folder, self.policy.as_deref(), self.most)?;
-        let limits = if self.most { Limits::MOST } else { Limits::default() };
+        let limits = if self.most {
+            Limits::MOST
+        } else {
+            Limits::default()
+        };
         self.devices.sort_unstable();
         self.devices.dedup();
         let (policy, loading) = load(&candidate, &cases, limits)?;
@@ -102,7 +106,9 @@ impl Bench {
             // A policy of its own for each hook, for its memory is counted since it was loaded.
             let (policy, _) = load(&candidate, &cases, limits)?;
             for devices in self.devices.iter().map(|&n| usize::from(n).min(MOST)) {
-                let Some(asked) = questions.of(hook, devices, &candidate) else { continue };
+                let Some(asked) = questions.of(hook, devices, &candidate) else {
+                    continue;
+                };
                 let (mut row, first) = measure(&policy, hook, devices, &asked.question);
                 first_call.get_or_insert(first);
                 row.first_fit = asked.scene.map(|scene| first_fit(&scene, &candidate));
@@ -115,19 +121,28 @@ impl Bench {
             Format::Json => format!("{:#}\n", value(&policy, &rows, cold)),
             Format::Yaml => write::yaml_values(&[value(&policy, &rows, cold)]),
         })?;
-        let fails = rows.iter().any(|row| row.instead.as_ref().is_some_and(|(fails, _)| *fails));
+        let fails = rows
+            .iter()
+            .any(|row| row.instead.as_ref().is_some_and(|(fails, _)| *fails));
         Ok(if fails { Exit::Unsatisfied } else { Exit::Done })
     }
 }
 
-fn load(candidate: &Candidate, cases: &[Case], limits: Limits) -> Result<(Policy, Duration), Failure> {
+fn load(
+    candidate: &Candidate,
+    cases: &[Case],
+    limits: Limits,
+) -> Result<(Policy, Duration), Failure> {
     let settings = match settings(cases) {
         Value::Null => "{}".to_owned(),
         settings => settings.to_string(),
     };
     let began = Instant::now();
     let policy = Policy::load(candidate.engine(), candidate.bytes(), &settings, limits);
-    let policy = policy.map_err(|error| PolicyError::Refused { file: candidate.file.clone(), error })?;
+    let policy = policy.map_err(|error| PolicyError::Refused {
+        file: candidate.file.clone(),
+        error,
+    })?;
     Ok((policy, began.elapsed()))
 }
 
@@ -160,7 +175,14 @@ fn first_fit(scene: &fixtures::Scene, candidate: &Candidate) -> Duration {
         &scene.slices,
         &scene.classes,
     ));
-    let times = sample(|| drop(fixtures::decide(scene, &allocator, None, candidate.engine())));
+    let times = sample(|| {
+        drop(fixtures::decide(
+            scene,
+            &allocator,
+            None,
+            candidate.engine(),
+        ))
+    });
     quantile(&times, 50)
 }
 
@@ -184,7 +206,9 @@ fn quantile(sorted: &[Duration], percent: usize) -> Duration {
 
 fn table(policy: &Policy, rows: &[Row], cold: Duration) -> String {
     let mut table = Table::new(
-        ["HOOK", "DEVICES", "P50", "P99", "MEMORY", "FIRST FIT", ""].map(Column::fixed).into(),
+        ["HOOK", "DEVICES", "P50", "P99", "MEMORY", "FIRST FIT", ""]
+            .map(Column::fixed)
+            .into(),
     );
     for row in rows {
         let instead = row.instead.as_ref().map_or("", |(_, told)| told);
@@ -199,17 +223,32 @@ fn table(policy: &Policy, rows: &[Row], cold: Duration) -> String {
         ]);
     }
     let description = policy.description();
-    let mut text = format!("{} {}: cold start {}\n\n", description.name, description.version, time(cold));
+    let mut text = format!(
+        "{} {}: cold start {}\n\n",
+        description.name,
+        description.version,
+        time(cold)
+    );
     text.push_str(&table.render(terminal::width()));
     if cfg!(debug_assertions) {
-        text.push_str(&format!("\n{}\n", paint(FAINT, "this supercargo is a debug build: its numbers are too high")));
+        text.push_str(&format!(
+            "\n{}\n",
+            paint(
+                FAINT,
+                "this supercargo is a debug build: its numbers are too high"
+            )
+        ));
     }
     text
 }
 
 fn time(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
-    if micros < 1_000.0 { format!("{micros:.1} us") } else { format!("{:.1} ms", micros / 1e3) }
+    if micros < 1_000.0 {
+        format!("{micros:.1} us")
+    } else {
+        format!("{:.1} ms", micros / 1e3)
+    }
 }
 
 fn value(policy: &Policy, rows: &[Row], cold: Duration) -> Value {

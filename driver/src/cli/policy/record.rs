@@ -67,7 +67,14 @@ impl Record {
                     ..Subject::default()
                 };
                 let verdict = Verdict::Accepted;
-                decisions.push(Recorded::new(&candidate.name, &policy, subject, question, answer, verdict));
+                decisions.push(Recorded::new(
+                    &candidate.name,
+                    &policy,
+                    subject,
+                    question,
+                    answer,
+                    verdict,
+                ));
             }
             for mut decision in decisions {
                 // Claims of fixtures are all called alike.

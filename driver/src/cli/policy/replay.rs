@@ -95,8 +95,13 @@ impl Replay {
         let mut tallies: BTreeMap<(String, String, Digest), Tally> = BTreeMap::new();
         let mut failure = None;
         let bad = journal::read(&self.journal, &mut |number, line| {
-            let Line::Decision(decision) = line else { return };
-            let wanted = self.name.as_ref().is_none_or(|name| *name == decision.policy.name);
+            let Line::Decision(decision) = line else {
+                return;
+            };
+            let wanted = self
+                .name
+                .as_ref()
+                .is_none_or(|name| *name == decision.policy.name);
             if failure.is_some() || !wanted {
                 return;
             }
@@ -123,8 +128,14 @@ impl Replay {
             Format::Json => format!("{:#}\n", value(&tallies)),
             Format::Yaml => write::yaml_values(&[value(&tallies)]),
         })?;
-        let broken = tallies.values().any(|tally| tally.recorded && !tally.different.is_empty());
-        Ok(if broken { Exit::Unsatisfied } else { Exit::Done })
+        let broken = tallies
+            .values()
+            .any(|tally| tally.recorded && !tally.different.is_empty());
+        Ok(if broken {
+            Exit::Unsatisfied
+        } else {
+            Exit::Done
+        })
     }
 }
 
@@ -161,7 +172,10 @@ struct Components {
 impl Components {
     fn new(journal: &Path, given: Option<&Path>) -> Result<Self, Failure> {
         let read = |file: &Path| -> Result<_, Failure> {
-            Ok((file.to_owned(), policies::component(file).map_err(PolicyError::from)?))
+            Ok((
+                file.to_owned(),
+                policies::component(file).map_err(PolicyError::from)?,
+            ))
         };
         let engine = Engine::new(EngineOptions {
             concurrency: 1,
@@ -193,7 +207,10 @@ impl Components {
         }
         let at = found.unwrap_or(self.loaded.len().saturating_sub(1));
         let Some((_, policy)) = self.loaded.get(at) else {
-            return Ok((Replayed::Incomparable("it was not loaded".to_owned()), false));
+            return Ok((
+                Replayed::Incomparable("it was not loaded".to_owned()),
+                false,
+            ));
         };
         Ok((replay(decision, policy), *policy.digest() == used.digest))
     }
@@ -216,14 +233,20 @@ impl Components {
             return Err(Failure::NoComponent {
                 name: used.name.clone(),
                 digest: used.digest,
-                why: format!("{}: has another digest, {}", file.display(), Digest::of(&bytes)),
+                why: format!(
+                    "{}: has another digest, {}",
+                    file.display(),
+                    Digest::of(&bytes)
+                ),
             });
         }
         let settings = Value::Object(used.settings.clone()).to_string();
         let limits = used.limits.unwrap_or_default().capped();
         match Policy::load(&self.engine, &bytes, &settings, limits) {
             Ok(policy) => Ok(Ok(policy)),
-            Err(error) if self.given.is_some() => Ok(Err(format!("it cannot be loaded as the recorded one was: {error}"))),
+            Err(error) if self.given.is_some() => Ok(Err(format!(
+                "it cannot be loaded as the recorded one was: {error}"
+            ))),
             Err(error) => Err(PolicyError::Refused { file, error }.into()),
         }
     }
@@ -245,11 +268,25 @@ fn table(tallies: &BTreeMap<(String, String, Digest), Tally>) -> String {
             (false, true) => BAD,
             (false, false) => WAITING,
         };
-        let what = if tally.recorded { "differ" } else { "would change" };
-        text.push_str(&format!("{}, {}", paint(GOOD, &format!("{} same", tally.same)), paint(style, &format!("{} {what}", tally.different.len()))));
+        let what = if tally.recorded {
+            "differ"
+        } else {
+            "would change"
+        };
+        text.push_str(&format!(
+            "{}, {}",
+            paint(GOOD, &format!("{} same", tally.same)),
+            paint(style, &format!("{} {what}", tally.different.len()))
+        ));
         text.push('\n');
         for (why, number) in &tally.incomparable {
-            text.push_str(&format!("  {}\n", paint(WAITING, &printable(&format!("{number} not comparable: {why}")))));
+            text.push_str(&format!(
+                "  {}\n",
+                paint(
+                    WAITING,
+                    &printable(&format!("{number} not comparable: {why}"))
+                )
+            ));
         }
         for one in tally.different.iter().take(TOLD) {
             let mut place = format!("line {}: {} for {}", one.line, one.hook, one.claim);
@@ -259,12 +296,18 @@ fn table(tallies: &BTreeMap<(String, String, Digest), Tally>) -> String {
             text.push_str(&format!("  {}\n", printable(&place)));
             for (sign, style, lines) in [("-", FAINT, &one.before), ("+", style, &one.now)] {
                 for line in lines {
-                    text.push_str(&format!("    {}\n", paint(style, &printable(&format!("{sign} {line}")))));
+                    text.push_str(&format!(
+                        "    {}\n",
+                        paint(style, &printable(&format!("{sign} {line}")))
+                    ));
                 }
             }
         }
         if tally.different.len() > TOLD {
-            text.push_str(&format!("  and {} more; see all with -o json\n", tally.different.len() - TOLD));
+            text.push_str(&format!(
+                "  and {} more; see all with -o json\n",
+                tally.different.len() - TOLD
+            ));
         }
     }
     text

@@ -63,7 +63,11 @@ pub(super) struct Simulate {
     cluster: Vec<PathBuf>,
 
     /// A policy that serves every request; may be given several times
-    #[arg(long = "policy", value_name = "FILE.wasm", required_unless_present = "configs")]
+    #[arg(
+        long = "policy",
+        value_name = "FILE.wasm",
+        required_unless_present = "configs"
+    )]
     policies: Vec<PathBuf>,
 
     /// A configuration with policies and rules; may be given several times
@@ -96,7 +100,11 @@ impl Simulate {
             placements.push(policies::single(policy, &allocator, None)?);
         }
         for config in &self.configs {
-            let name = config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = config
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             placements.push((name, policies::configured(config, &allocator, None)?));
         }
         let by = self.group_by.as_deref();
@@ -126,19 +134,32 @@ impl Simulate {
 
 /// What is told, and whether more or less of it is better.
 fn rows(contenders: &[Ran]) -> Vec<Row> {
-    #[expect(clippy::cast_precision_loss, reason = "counts of workloads and devices")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of workloads and devices"
+    )]
     let number = |value: usize| value as f64;
     let mut rows = Vec::new();
     let mut row = |what: &str, meaning: &str, more: bool, of: &dyn Fn(&Ran) -> (f64, String)| {
         let values: Vec<(f64, String)> = contenders.iter().map(of).collect();
         let best = values.iter().map(|(value, _)| *value).fold(
-            if more { f64::NEG_INFINITY } else { f64::INFINITY },
+            if more {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            },
             if more { f64::max } else { f64::min },
         );
         // What is shown alike is alike.
-        let shown = values.iter().find(|(value, _)| *value == best).map(|(_, shown)| shown.clone());
+        let shown = values
+            .iter()
+            .find(|(value, _)| *value == best)
+            .map(|(_, shown)| shown.clone());
         let differ = values.iter().any(|(_, text)| Some(text) != shown.as_ref());
-        let best = values.iter().enumerate().filter(|(_, (_, text))| differ && Some(text) == shown.as_ref());
+        let best = values
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, text))| differ && Some(text) == shown.as_ref());
         rows.push(Row {
             what: what.to_owned(),
             meaning: meaning.to_owned(),
@@ -146,34 +167,78 @@ fn rows(contenders: &[Ran]) -> Vec<Row> {
             values: values.into_iter().map(|(_, text)| text).collect(),
         });
     };
-    row("workloads placed", "Those that got their devices, at once or later.", true, &|ran| {
-        (number(ran.placed), format!("{} of {}", ran.placed, ran.arrived))
-    });
+    row(
+        "workloads placed",
+        "Those that got their devices, at once or later.",
+        true,
+        &|ran| {
+            (
+                number(ran.placed),
+                format!("{} of {}", ran.placed, ran.arrived),
+            )
+        },
+    );
     let timed = contenders.iter().any(|ran| ran.waited > 0.0);
     if timed {
-        row("mean wait", "From arrival to devices, or to the end for what never got any.", false, &|ran| {
-            let mean = if ran.arrived == 0 { 0.0 } else { ran.waited / number(ran.arrived) };
-            (mean, format!("{mean:.1} min"))
-        });
+        row(
+            "mean wait",
+            "From arrival to devices, or to the end for what never got any.",
+            false,
+            &|ran| {
+                let mean = if ran.arrived == 0 {
+                    0.0
+                } else {
+                    ran.waited / number(ran.arrived)
+                };
+                (mean, format!("{mean:.1} min"))
+            },
+        );
     }
-    row("devices at work", "In use, on average over time.", true, &|ran| {
-        let mean = ran.mean(|sample| number(sample.devices.used));
-        let all = ran.samples.first().map_or(0, |sample| sample.devices.used + sample.devices.free);
-        (mean, format!("{mean:.1} of {all}"))
-    });
-    row("stranded devices", "Free, in groups that are partly taken, on average over time.", false, &|ran| {
-        let mean = ran.mean(|sample| number(sample.devices.stranded));
-        (mean, format!("{mean:.1}"))
-    });
-    row("fragmentation", "The share of free devices that are stranded, on average over time.", false, &|ran| {
-        let mean = ran.mean(|sample| sample.devices.fragmentation()) * 100.0;
-        (mean, format!("{mean:.1} %"))
-    });
+    row(
+        "devices at work",
+        "In use, on average over time.",
+        true,
+        &|ran| {
+            let mean = ran.mean(|sample| number(sample.devices.used));
+            let all = ran
+                .samples
+                .first()
+                .map_or(0, |sample| sample.devices.used + sample.devices.free);
+            (mean, format!("{mean:.1} of {all}"))
+        },
+    );
+    row(
+        "stranded devices",
+        "Free, in groups that are partly taken, on average over time.",
+        false,
+        &|ran| {
+            let mean = ran.mean(|sample| number(sample.devices.stranded));
+            (mean, format!("{mean:.1}"))
+        },
+    );
+    row(
+        "fragmentation",
+        "The share of free devices that are stranded, on average over time.",
+        false,
+        &|ran| {
+            let mean = ran.mean(|sample| sample.devices.fragmentation()) * 100.0;
+            (mean, format!("{mean:.1} %"))
+        },
+    );
     if contenders.iter().any(|ran| ran.several > 0) {
-        row("claims within one group", "Of the claims for several devices that got them.", true, &|ran| {
-            let share = if ran.several == 0 { 0.0 } else { number(ran.together) / number(ran.several) };
-            (share, format!("{} of {}", ran.together, ran.several))
-        });
+        row(
+            "claims within one group",
+            "Of the claims for several devices that got them.",
+            true,
+            &|ran| {
+                let share = if ran.several == 0 {
+                    0.0
+                } else {
+                    number(ran.together) / number(ran.several)
+                };
+                (share, format!("{} of {}", ran.together, ran.several))
+            },
+        );
     }
     rows
 }
@@ -186,11 +251,18 @@ fn table(title: &str, contenders: &[Ran], rows: &[Row]) -> String {
     for row in rows {
         let mut cells = vec![Cell::plain(row.what.as_str())];
         for (at, value) in row.values.iter().enumerate() {
-            cells.push(Cell::new(if row.best.contains(&at) { GOOD } else { PLAIN }, value.as_str()));
+            cells.push(Cell::new(
+                if row.best.contains(&at) { GOOD } else { PLAIN },
+                value.as_str(),
+            ));
         }
         table.push(cells);
     }
-    format!("{}\n\n{}", paint(STRONG, &format!("{title}: {}", count(arrived, "workload"))), table.render(terminal::width()))
+    format!(
+        "{}\n\n{}",
+        paint(STRONG, &format!("{title}: {}", count(arrived, "workload"))),
+        table.render(terminal::width())
+    )
 }
 
 fn value(title: &str, contenders: &[Ran]) -> Value {

@@ -129,17 +129,25 @@ impl Test {
         }
         let found = self.random.search(&cases, &candidate, &self.folder)?;
         if let Some(file) = &self.junit {
-            std::fs::write(file, junit::report(&candidate.name, &results, found.as_ref())?)?;
+            std::fs::write(
+                file,
+                junit::report(&candidate.name, &results, found.as_ref())?,
+            )?;
         }
         let (_, policy) = candidate.load(&settings(&cases))?;
         let hooks = &policy.description().hooks;
-        let failed = results.iter().any(Tested::failed) || found.as_ref().is_some_and(random::Search::failed);
+        let failed = results.iter().any(Tested::failed)
+            || found.as_ref().is_some_and(random::Search::failed);
         terminal::print(&match self.output {
             Format::Table => table(&results, hooks, found.as_ref()),
             Format::Json => format!("{:#}\n", value(&results, hooks, found.as_ref())),
             Format::Yaml => write::yaml_values(&[value(&results, hooks, found.as_ref())]),
         })?;
-        Ok(if failed { Exit::Unsatisfied } else { Exit::Done })
+        Ok(if failed {
+            Exit::Unsatisfied
+        } else {
+            Exit::Done
+        })
     }
 }
 
@@ -162,11 +170,20 @@ pub(super) fn candidate(
     policy: Option<&std::path::Path>,
     most: bool,
 ) -> Result<Candidate, Failure> {
-    let limits = if most { Limits::MOST } else { Limits::default() };
+    let limits = if most {
+        Limits::MOST
+    } else {
+        Limits::default()
+    };
     let (file, bytes) = match policy {
-        Some(file) => (file.to_owned(), policies::component(file).map_err(PolicyError::from)?),
+        Some(file) => (
+            file.to_owned(),
+            policies::component(file).map_err(PolicyError::from)?,
+        ),
         None => {
-            let built = Builder::new(folder)?.progress(Progress::Shown).build_own()?;
+            let built = Builder::new(folder)?
+                .progress(Progress::Shown)
+                .build_own()?;
             (built.path, built.wasm)
         }
     };
@@ -176,7 +193,9 @@ pub(super) fn candidate(
 /// Settings that the policy takes: those of a fixture, for a policy that insists on some.
 pub(super) fn settings(cases: &[Case]) -> Value {
     let own = cases.iter().map(|case| &case.fixture.settings);
-    own.cloned().find(|settings| !settings.is_null()).unwrap_or_default()
+    own.cloned()
+        .find(|settings| !settings.is_null())
+        .unwrap_or_default()
 }
 
 fn coverage(results: &[Tested<'_>], hooks: &[Hook]) -> BTreeMap<Hook, usize> {
@@ -209,10 +228,24 @@ fn table(results: &[Tested<'_>], hooks: &[Hook], found: Option<&random::Search>)
     }
     let mut text = table.render(terminal::width());
     let failed = results.iter().filter(|tested| tested.failed()).count();
-    text.push_str(&format!("\n{}, {failed} failed\n", count(results.len(), "case")));
+    text.push_str(&format!(
+        "\n{}, {failed} failed\n",
+        count(results.len(), "case")
+    ));
     for (hook, cases) in coverage(results, hooks) {
-        let line = format!("{}: {}", hook.name(), if cases == 0 { "no case".to_owned() } else { count(cases, "case") });
-        text.push_str(&format!("  {}\n", paint(if cases == 0 { WAITING } else { FAINT }, &line)));
+        let line = format!(
+            "{}: {}",
+            hook.name(),
+            if cases == 0 {
+                "no case".to_owned()
+            } else {
+                count(cases, "case")
+            }
+        );
+        text.push_str(&format!(
+            "  {}\n",
+            paint(if cases == 0 { WAITING } else { FAINT }, &line)
+        ));
     }
     if let Some(found) = found {
         text.push_str(&format!("\n{}", printable(&found.told())));
@@ -235,8 +268,10 @@ fn value(results: &[Tested<'_>], hooks: &[Hook], found: Option<&random::Search>)
             })
         })
         .collect();
-    let coverage: BTreeMap<&str, usize> =
-        coverage(results, hooks).into_iter().map(|(hook, cases)| (hook.name(), cases)).collect();
+    let coverage: BTreeMap<&str, usize> = coverage(results, hooks)
+        .into_iter()
+        .map(|(hook, cases)| (hook.name(), cases))
+        .collect();
     json!({"cases": cases, "coverage": coverage, "random": found.map(random::Search::value)})
 }
 
@@ -269,9 +304,18 @@ fn command(settings: &str, question: &Question, candidate: &Candidate) -> Result
         Question::Publish(asked) => wave(asked),
         Question::Assess(asked) => wave(asked),
     };
-    let call = format!("{}({}, {})", question.hook().name(), wave(settings)?, argument?);
+    let call = format!(
+        "{}({}, {})",
+        question.hook().name(),
+        wave(settings)?,
+        argument?
+    );
     let file = candidate.file.display().to_string();
-    Ok(format!("wasmtime run --invoke {} {}", quoted(&call), quoted(&file)))
+    Ok(format!(
+        "wasmtime run --invoke {} {}",
+        quoted(&call),
+        quoted(&file)
+    ))
 }
 
 /// One word for a POSIX shell.

@@ -45,16 +45,28 @@ pub(super) fn key(number: usize) -> String {
 
 fn stroke(number: usize) -> String {
     let dashes = DASHES.get(number % DASHES.len()).copied().unwrap_or("none");
-    format!("fill=\"none\" stroke=\"var(--c{})\" stroke-width=\"2\" stroke-dasharray=\"{dashes}\"", number % DASHES.len())
+    format!(
+        "fill=\"none\" stroke=\"var(--c{})\" stroke-width=\"2\" stroke-dasharray=\"{dashes}\"",
+        number % DASHES.len()
+    )
 }
 
 impl Chart<'_> {
     /// The figure, with its caption and what it says in words.
     pub(super) fn svg(&self) -> String {
-        let most = self.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value).fold(0.0, f64::max);
+        let most = self
+            .lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .map(|(_, value)| *value)
+            .fold(0.0, f64::max);
         let (top, step) = scale(most);
-        let x = |minutes: f64| LEFT + (WIDTH - LEFT - RIGHT) * (minutes / self.length.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-        let y = |value: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value / top).clamp(0.0, 1.0);
+        let x = |minutes: f64| {
+            LEFT + (WIDTH - LEFT - RIGHT)
+                * (minutes / self.length.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
+        };
+        let y =
+            |value: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value / top).clamp(0.0, 1.0);
         let id = self.id;
         let mut html = format!(
             "<figure>\n<figcaption>{}<span>{}</span></figcaption>\n<ul class=\"legend\">",
@@ -62,7 +74,13 @@ impl Chart<'_> {
             escape(self.meaning)
         );
         for (number, line) in self.lines.iter().enumerate() {
-            let _ = write!(html, "<li>{} {}, {:.1} on average</li>", key(number), escape(&line.name), line.mean);
+            let _ = write!(
+                html,
+                "<li>{} {}, {:.1} on average</li>",
+                key(number),
+                escape(&line.name),
+                line.mean
+            );
         }
         let _ = write!(
             html,
@@ -111,7 +129,12 @@ impl Chart<'_> {
                     write!(path, "H{:.1}V{:.1}", x(*at), y(*value))
                 };
             }
-            let _ = writeln!(html, "<path d=\"{path}H{:.1}\" {}/>", x(self.length), stroke(number));
+            let _ = writeln!(
+                html,
+                "<path d=\"{path}H{:.1}\" {}/>",
+                x(self.length),
+                stroke(number)
+            );
         }
         html.push_str("</svg>\n</figure>\n");
         html
@@ -135,8 +158,15 @@ impl Chart<'_> {
             .lines
             .iter()
             .map(|line| {
-                let most = line.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-                format!("{}: {:.1} on average, at most {most:.0}", line.name, line.mean)
+                let most = line
+                    .points
+                    .iter()
+                    .map(|(_, value)| *value)
+                    .fold(0.0, f64::max);
+                format!(
+                    "{}: {:.1} on average, at most {most:.0}",
+                    line.name, line.mean
+                )
             })
             .collect();
         format!("{}.", lines.join("; "))

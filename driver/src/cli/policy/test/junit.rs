@@ -32,5 +32,7 @@ pub(super) fn report(
     }
     let mut report = Report::new("supercargo policy test");
     report.add_test_suite(suite);
-    report.to_string().map_err(|error| std::io::Error::other(error).into())
+    report
+        .to_string()
+        .map_err(|error| std::io::Error::other(error).into())
 }

@@ -51,8 +51,15 @@ struct Found {
 
 impl RandomFlags {
     /// Tries the clusters until one fails.
-    pub(super) fn search(&self, cases: &[Case], candidate: &Candidate, folder: &Path) -> Result<Option<Search>, Failure> {
-        let Some(wanted) = self.random else { return Ok(None) };
+    pub(super) fn search(
+        &self,
+        cases: &[Case],
+        candidate: &Candidate,
+        folder: &Path,
+    ) -> Result<Option<Search>, Failure> {
+        let Some(wanted) = self.random else {
+            return Ok(None);
+        };
         let (_, policy) = candidate.load(&super::settings(cases))?;
         let generator = Generator::new(&policy.description().interests, cases);
         let by = self.worse_by.map(|measure| By {
@@ -66,23 +73,45 @@ impl RandomFlags {
         for tried in 0..wanted {
             let seed = self.seed.wrapping_add(u64::from(tried));
             let fixture = generator.fixture(seed);
-            let Some(fault) = judge(&fixture, candidate, by.as_ref()) else { continue };
+            let Some(fault) = judge(&fixture, candidate, by.as_ref()) else {
+                continue;
+            };
             let (small, fault) = shrink(fixture, fault, candidate, by.as_ref());
             let inner = folder.join("fixtures");
-            let into = if inner.is_dir() { inner } else { folder.to_owned() };
-            let into = if into.is_file() { into.parent().map(Path::to_owned).unwrap_or_default() } else { into };
+            let into = if inner.is_dir() {
+                inner
+            } else {
+                folder.to_owned()
+            };
+            let into = if into.is_file() {
+                into.parent().map(Path::to_owned).unwrap_or_default()
+            } else {
+                into
+            };
             let file = into.join(format!("random-{seed}.yaml"));
             let value = serde_json::to_value(fault.expectation(small)).unwrap_or_default();
-            let comment = format!("# Found by --random with --seed {seed}: {}\n", fault.told.replace('\n', " "));
+            let comment = format!(
+                "# Found by --random with --seed {seed}: {}\n",
+                fault.told.replace('\n', " ")
+            );
             let text = format!("{comment}{}", write::yaml_values(&[value]));
             fs::write(&file, &text)?;
             return Ok(Some(Search {
                 tried: tried + 1,
                 seed: self.seed,
-                found: Some(Found { seed, fault, text, file }),
+                found: Some(Found {
+                    seed,
+                    fault,
+                    text,
+                    file,
+                }),
             }));
         }
-        Ok(Some(Search { tried: wanted, seed: self.seed, found: None }))
+        Ok(Some(Search {
+            tried: wanted,
+            seed: self.seed,
+            found: None,
+        }))
     }
 }
 
@@ -93,13 +122,20 @@ impl Search {
 
     pub(super) fn told(&self) -> String {
         match &self.found {
-            None => format!("{} random clusters from seed {}: no fault found\n", self.tried, self.seed),
+            None => format!(
+                "{} random clusters from seed {}: no fault found\n",
+                self.tried, self.seed
+            ),
             Some(found) => format!(
                 "random cluster {} (--seed {}): {}\n\n{}\nwritten to {}\n",
                 self.tried,
                 found.seed,
                 found.fault.told,
-                found.text.lines().map(|line| format!("    {line}\n")).collect::<String>(),
+                found
+                    .text
+                    .lines()
+                    .map(|line| format!("    {line}\n"))
+                    .collect::<String>(),
                 found.file.display()
             ),
         }
