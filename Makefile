@@ -5,7 +5,8 @@ supercargo = cargo run --quiet --locked -p supercargo --
 cluster = cargo run --quiet --locked -p supercargo-cluster --bin supercargo-cluster --
 policies = $${CARGO_TARGET_DIR:-target}/policies
 
-demo: setup
+demo:
+	@.ci/setup rust
 	cargo build --locked -p supercargo
 	$(supercargo) policy build examples/policies/nvlink-groups examples/policies/mig-packing
 	$(supercargo) compare -f examples/scenes/nvlink.yaml --policy $(policies)/nvlink-groups.wasm

@@ -9,7 +9,9 @@ mod chosen;
 mod compare;
 mod completions;
 mod exit;
+mod explain;
 mod failure;
+mod journaled;
 mod node;
 mod plan;
 mod policy;
@@ -73,6 +75,7 @@ pub struct Cli {
 enum Command {
     Allocate(allocate::Allocate),
     Compare(compare::Compare),
+    Explain(explain::Explain),
     Plan(plan::Plan),
     Policy(policy::Policy),
     Node(node::Node),
@@ -85,6 +88,7 @@ impl Cli {
         match self.command {
             Command::Allocate(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Explain(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Node(command) => command.run(),

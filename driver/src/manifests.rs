@@ -109,13 +109,13 @@ impl Manifests {
 
     /// What devices are allocated from.
     pub fn allocator(&self) -> Arc<Allocator> {
-        let classes: Vec<DeviceClass> = self
-            .cluster
-            .classes
-            .iter()
-            .map(|class| class.object.clone())
-            .collect();
-        Arc::new(Allocator::new(Features::ALL, &self.slices, &classes))
+        Arc::new(Allocator::new(Features::ALL, &self.slices, &self.classes()))
+    }
+
+    /// The classes.
+    pub fn classes(&self) -> Vec<DeviceClass> {
+        let classes = self.cluster.classes.iter();
+        classes.map(|class| class.object.clone()).collect()
     }
 
     /// What is to be scheduled: pods and claims in the order written, files in the order read. With

@@ -164,7 +164,7 @@ fn a_node_can_be_asked_for() {
 
 #[test]
 fn help_teaches() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["allocate"],
         &["compare"],
@@ -173,6 +173,12 @@ fn help_teaches() {
         &["policy", "inspect"],
         &["policy", "check"],
         &["policy", "build"],
+        &["policy", "test"],
+        &["policy", "bench"],
+        &["policy", "record"],
+        &["policy", "replay"],
+        &["policy", "simulate"],
+        &["explain"],
         &["completions"],
         &["help", "allocate"],
     ];

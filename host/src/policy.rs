@@ -46,7 +46,7 @@ pub use answer::{Assignment, Choice, Proposal};
 pub use compiled::CompiledCodeError;
 pub use contract::{Mismatch, PACKAGE_VERSION};
 pub use counts::{Counts, CountsSnapshot};
-pub use digest::Digest;
+pub use digest::{Digest, NoDigest};
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use failure::CallError;
 pub use input::{Situation, Texts};

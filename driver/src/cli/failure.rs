@@ -3,9 +3,13 @@
 use std::io;
 
 use super::Exit;
+use crate::fixtures::{BlessError, FixtureError};
+use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::node::NodeError;
 use crate::policies::PolicyError;
+use crate::simulation::CourseError;
+use crate::wave::NoWave;
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,9 @@ pub enum Failure {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The hardware of a simulated node.
     #[error(transparent)]
     Topology(#[from] crate::devices::simulated::TopologyError),
@@ -31,12 +38,52 @@ pub enum Failure {
     /// The node driver.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// What is to be simulated.
+    #[error(transparent)]
+    Course(CourseError),
+    /// A recorded component that is not there any more.
+    #[error("no component {digest} of policy {name} ({why}); give one with --policy")]
+    NoComponent {
+        /// The policy.
+        name: String,
+        /// What it was.
+        digest: supercargo_host::policy::Digest,
+        /// What was found instead.
+        why: String,
+    },
+    /// A fixture.
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
+    /// A fixture that cannot be blessed.
+    #[error(transparent)]
+    Bless(#[from] BlessError),
+    /// A question that has no text form.
+    #[error("the question cannot be written as WAVE: {0}")]
+    Wave(#[from] NoWave),
+    /// A case that is not there.
+    #[error("no fixture is called {asked}; there are {}", known.join(", "))]
+    NoSuchCase {
+        /// The name.
+        asked: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// Several results for one file.
     #[error("--output takes one policy; build the others without it")]
     OneOutput,
     /// Standard output.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<CourseError> for Failure {
+    fn from(error: CourseError) -> Self {
+        match error {
+            // Manifests are told document by document.
+            CourseError::Manifests(error) => Self::Manifests(error),
+            error => Self::Course(error),
+        }
+    }
 }
 
 impl Failure {

@@ -97,7 +97,7 @@ impl Plan {
             Some(file) => {
                 let configuration = policies::configuration(file)?;
                 let folder = policies::folder(file);
-                let placement = policies::load(&configuration, folder, &allocator)?;
+                let placement = policies::load(&configuration, folder, &allocator, None)?;
                 (configuration, placement)
             }
             None => (Configuration::none(), policies::first_fit(&allocator)?),

@@ -1,9 +1,9 @@
 //! What was asked for, and what came of it, counted the same way for every contender.
 
-use k8s_openapi::api::resource::v1::{ExactDeviceRequest, ResourceClaim};
+use k8s_openapi::api::resource::v1::ResourceClaim;
 use supercargo_host::scheduling::{ClaimState, Input, Schedule, Task, full_name};
 
-use crate::claims::{device_id, results, short};
+use crate::claims::{device_id, results, short, wants};
 use crate::render::comparison::{Measure, Workload};
 use crate::render::topology::Holder;
 use crate::topology::{Holders, Topology, label};
@@ -50,42 +50,6 @@ fn claims_of(task: &Task) -> Vec<usize> {
             .collect(),
         Task::Claim(claim) => vec![*claim],
     }
-}
-
-/// What a claim asks for, like `4 × gpu.nvidia.com, same nvlinkGroup`.
-fn wants(claim: &ResourceClaim) -> String {
-    let amount = |exactly: &ExactDeviceRequest| match exactly.allocation_mode.as_deref() {
-        Some("All") => format!("all {}", exactly.device_class_name),
-        _ => format!(
-            "{} × {}",
-            exactly.count.unwrap_or(1),
-            exactly.device_class_name
-        ),
-    };
-    let devices = claim.spec.as_ref().and_then(|spec| spec.devices.as_ref());
-    let requests = devices
-        .into_iter()
-        .flat_map(|devices| devices.requests.iter().flatten())
-        .map(|request| {
-            let alternatives = request.first_available.iter().flatten();
-            let alternatives = alternatives
-                .map(|sub| format!("{} × {}", sub.count.unwrap_or(1), sub.device_class_name));
-            request
-                .exactly
-                .iter()
-                .map(amount)
-                .chain(alternatives)
-                .collect::<Vec<_>>()
-                .join(" or ")
-        });
-    let mut wants = requests.collect::<Vec<_>>().join(" + ");
-    let constraints = devices
-        .into_iter()
-        .flat_map(|devices| devices.constraints.iter().flatten());
-    for attribute in constraints.filter_map(|constraint| constraint.match_attribute.as_deref()) {
-        wants.push_str(&format!(", same {}", label(attribute)));
-    }
-    wants
 }
 
 /// How many devices a claim asks for, where it says so.

@@ -23,10 +23,7 @@ const COUNTER_SETS: usize = 8;
 ///
 /// # Errors
 /// What the API would refuse, by device and field.
-pub fn desired(
-    owner: &Owner,
-    announced: &Announced,
-) -> Result<Vec<ResourceSliceSpec>, Defects> {
+pub fn desired(owner: &Owner, announced: &Announced) -> Result<Vec<ResourceSliceSpec>, Defects> {
     let specs = split(owner, announced);
     defects::check(owner, announced, &specs)?;
     Ok(specs)
