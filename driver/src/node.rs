@@ -226,9 +226,6 @@ pub fn run(options: Options) -> Result<(), NodeError> {
     let outcome = runtime.block_on(async {
         let flush = options.telemetry().start()?;
         let outcome = serve(&options, started).await;
-        if let Err(error) = &outcome {
-            tracing::error!("{error}");
-        }
         let _ = spawn_blocking(move || flush.flush()).await;
         outcome
     });
@@ -344,7 +341,7 @@ fn engine(data: &Path) -> Result<Engine, EngineError> {
 async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     let mut told_to_end = Signals::listen()?;
     let client = kubernetes::client(options.kubeconfig.as_deref()).await?;
-    let probes = Probes::bind(options.address)
+    let probes = bound(options.address)
         .await
         .map_err(|source| NodeError::Address {
             address: options.address,
@@ -491,6 +488,13 @@ impl Options {
             pod_uid: self.pod_uid.clone(),
         }
     }
+}
+
+/// The address of probes and metrics, bound; its port may have been left to the system.
+async fn bound(address: SocketAddr) -> io::Result<Probes> {
+    let probes = Probes::bind(address).await?;
+    tracing::info!(address = %probes.address()?, "probes and metrics are answered");
+    Ok(probes)
 }
 
 /// Says what earlier processes left.

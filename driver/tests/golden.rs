@@ -164,11 +164,12 @@ fn a_node_can_be_asked_for() {
 
 #[test]
 fn help_teaches() {
-    let commands: [&[&str]; 16] = [
+    let commands: &[&[&str]] = &[
         &[],
         &["allocate"],
         &["compare"],
         &["plan"],
+        &["node"],
         &["policy"],
         &["policy", "inspect"],
         &["policy", "check"],

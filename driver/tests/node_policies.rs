@@ -198,8 +198,11 @@ async fn a_config_map_that_is_swapped_is_read_again_and_a_wrong_one_is_not_taken
     let serving = watched.policies.named("nvlink").unwrap();
     assert_eq!(serving.policy.settings(), r#"{"split":"refuse"}"#);
 
+    version("..4", &configuration(good, "[{policy: nvlink}]"));
+    assert_eq!(watched.next().await, Change::Configured, "it is mended");
+
     let wrong = "[{name: nvlink, wasm: n.wasm, settings: {split: maybe}}]";
-    version("..4", &configuration(wrong, "[{policy: nvlink}]"));
+    version("..5", &configuration(wrong, "[{policy: nvlink}]"));
     assert_eq!(watched.next().await, Change::Configured);
     let told = reason(watched.next().await);
     assert!(told.contains("split"), "{told}");

@@ -74,7 +74,7 @@ impl Followers {
                     if std::mem::take(&mut first) {
                         self.metrics.start_took(took);
                     }
-                    tracing::info!(?took, "the kubelet has registered the plugin");
+                    tracing::debug!(?took, "the kubelet has registered the plugin");
                 }
                 Registration::Failed(reason) => {
                     let message = format!("the kubelet refuses the plugin: {reason}");

@@ -56,6 +56,8 @@ pub(super) struct Files {
     /// What is in force: the last good configuration.
     configuration: Configuration,
     read: Option<Stamp>,
+    /// Whether what was read last was refused.
+    refused: bool,
     tried: BTreeMap<String, Tried>,
     /// What was said of files in the folder that cannot be policies.
     unfit: BTreeMap<PathBuf, String>,
@@ -76,6 +78,7 @@ impl Files {
             origin,
             configuration,
             read,
+            refused: false,
             tried: BTreeMap::new(),
             unfit: BTreeMap::new(),
         })
@@ -141,15 +144,18 @@ impl Files {
         if found.is_some() && found == self.read {
             return;
         }
-        let first_time_gone = self.read.is_some();
+        let was_there = self.read.is_some();
         self.read = found;
         match policies::configuration(file) {
-            Ok(configuration) if configuration == self.configuration => {}
             Ok(configuration) => {
-                self.configuration = configuration;
-                changes.push(Change::Configured);
+                let mended = std::mem::take(&mut self.refused);
+                if mended || configuration != self.configuration {
+                    self.configuration = configuration;
+                    changes.push(Change::Configured);
+                }
             }
-            Err(error) if self.read.is_some() || first_time_gone => {
+            Err(error) if self.read.is_some() || was_there => {
+                self.refused = true;
                 changes.push(Change::ConfigurationRefused {
                     reason: error.to_string(),
                 });

@@ -1,0 +1,193 @@
+//! `supercargo node` as an operator meets it before there is a cluster: every mistake with its cure, and
+//! a process that can be asked how it is and told to end. Its work is tested on a real cluster
+//! (`tests/cluster`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder with all that a node driver needs but a cluster.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(place.path("registry")).unwrap();
+        // Nobody listens there.
+        let kubeconfig = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+            clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n\
+            contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n";
+        fs::write(place.path("kubeconfig"), kubeconfig).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The command with good flags, and these after them.
+    fn node(&self, more: &[&str]) -> Command {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/topologies");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supercargo"));
+        command
+            .args(["node", "--node-name=worker-1", "--address=127.0.0.1:0"])
+            .arg("--topology")
+            .arg(example.join("h100-nvlink.yaml"))
+            .args(["--data-dir".as_ref(), self.path("data").as_os_str()])
+            .args(["--registry-dir".as_ref(), self.path("registry").as_os_str()])
+            .args(["--cdi-root".as_ref(), self.path("cdi").as_os_str()])
+            .args(["--kubeconfig".as_ref(), self.path("kubeconfig").as_os_str()])
+            .args(more)
+            .env_clear()
+            .current_dir(self.0.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// How the command ended and what it said, without log lines.
+    fn told(&self, more: &[&str]) -> String {
+        let output = self.node(more).output().unwrap();
+        assert!(output.stdout.is_empty());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let errors = errors.replace(self.0.path().to_str().unwrap(), "(folder)");
+        let said: Vec<&str> = errors.lines().filter(|line| !is_log(line)).collect();
+        format!("exit {}\n{}", output.status.code().unwrap(), said.join("\n"))
+    }
+}
+
+fn is_log(line: &str) -> bool {
+    line.starts_with("20") && line.contains("Z ")
+}
+
+#[test]
+fn every_mistake_has_its_cure() {
+    let place = Place::new();
+    let config = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\npolices: []\n";
+    fs::write(place.path("typo.yaml"), config).unwrap();
+    fs::write(place.path("topology.yaml"), "kind: Topology\n").unwrap();
+    fs::write(place.path("broken"), "clusters: 7").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let address = format!("127.0.0.1:{port}");
+    let cases: [&[&str]; 13] = [
+        &["--node-name="],
+        &["--node-name=Worker_1"],
+        &["--driver=gpu/nvidia"],
+        &["--data-dir=here"],
+        &["--topology=missing.yaml"],
+        &["--topology=topology.yaml"],
+        &["--config=missing.yaml"],
+        &["--config=typo.yaml"],
+        &["--kubeconfig=broken"],
+        &["--log=louder"],
+        &["--otlp-endpoint=collector port 4317"],
+        &["--address=8080"],
+        &["--address", &address],
+    ];
+    let told: Vec<String> = cases
+        .iter()
+        .map(|case| format!("$ supercargo node {}\n{}\n", case.join(" "), place.told(case)))
+        .collect();
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("node-mistakes", told.join("\n").replace(&port, "(taken)"));
+    });
+}
+
+#[test]
+fn without_a_kubeconfig_it_must_run_in_a_cluster() {
+    let place = Place::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+        .args(["node", "--node-name=w", "--topology=t.yaml"])
+        .env_clear()
+        .current_dir(place.0.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("give --kubeconfig FILE"), "{errors}");
+}
+
+/// A process that is ended with the test.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    fn start(place: &Place) -> Self {
+        let mut child = place.node(&["--log-format=json"]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines.find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            Some(line["address"].as_str()?.to_owned())
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = address.expect("it told no address");
+        Self { child, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+#[test]
+fn a_node_driver_without_a_cluster_lives_says_what_it_waits_for_and_ends_when_told() {
+    let place = Place::new();
+    let mut running = Running::start(&place);
+    let alive = running.get("/livez");
+    assert!(alive.starts_with("HTTP/1.1 200 OK"), "{alive}");
+
+    let ready = running.get("/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(
+        ready.ends_with(
+            "[+] policies read\n[-] slices published\n[-] registered with the kubelet\n\
+             [+] not shutting down\n"
+        ),
+        "{ready}"
+    );
+    let metrics = running.get("/metrics");
+    assert!(metrics.contains("supercargo_build_info{version="), "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(running.get("/other").starts_with("HTTP/1.1 404"));
+    let registry = fs::read_dir(place.path("registry")).unwrap();
+    assert_eq!(registry.count(), 1, "the kubelet finds a socket");
+
+    let pid = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = running.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not end");
+        std::thread::yield_now();
+    };
+    assert_eq!(status.code(), Some(0));
+    let registry = fs::read_dir(place.path("registry")).unwrap();
+    assert_eq!(registry.count(), 0, "it leaves no socket");
+}
