@@ -178,7 +178,7 @@ impl Executor {
             };
             let step = decoded(wanted).map_err(failed)?;
             reached(FaultPoint::EndStepBefore);
-            match self.planners.source.apply(&record.claim.uid, &step, &earlier) {
+            match self.planners.source.apply(owner(&step, record), &step, &earlier) {
                 Ok(_) => {}
                 Err(error @ (DeviceError::Unsupported { .. } | DeviceError::NoSuchUnit(_))) => {
                     tracing::warn!(
@@ -384,6 +384,20 @@ fn decoded(step: &Value) -> Result<Step, DeviceError> {
         what: "a step that another release of the driver recorded".to_owned(),
         source: source.into(),
     })
+}
+
+/// Under whose name a step of a policy's `unprepare` runs. A setting that is changed at the end is meant
+/// to stay; under the claim's name it would stay as something that the claim, which is over, still wants.
+fn owner<'a>(step: &Step, record: &'a Record) -> &'a str {
+    match step {
+        Step::SetComputeMode { .. }
+        | Step::SetTimeSlice { .. }
+        | Step::SetMigMode { .. }
+        | Step::BindPciDriver { .. }
+        | Step::WriteSysfs { .. }
+        | Step::SetProperty { .. } => "unprepared",
+        _ => &record.claim.uid,
+    }
 }
 
 fn cdi(error: io::Error) -> Failure {
