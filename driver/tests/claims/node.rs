@@ -158,7 +158,7 @@ impl Node {
             let name = policy["name"].as_str().unwrap().to_owned();
             let crate_name = if name == "mig-partitions" { "mig-partitions" } else { "foreman" };
             policy["wasm"] = json!(wasm(crate_name));
-            policy["limits"] = json!({"deadlineMilliseconds": 10_000});
+            policy["limits"] = json!({"deadline": "10s"});
         }
         let configuration = json!({
             "apiVersion": "supercargo.dev/v1alpha1", "kind": "Configuration",
@@ -247,6 +247,8 @@ impl Node {
                 let group = json!({"name": "resource.k8s.io", "versions": [version]});
                 let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]});
                 (StatusCode::OK, list.to_string())
+            } else if claims.join("down").exists() {
+                (StatusCode::SERVICE_UNAVAILABLE, "{}".to_owned())
             } else {
                 let name = path.rsplit('/').next().unwrap_or_default();
                 match fs::read_to_string(claims.join(name)) {
@@ -254,7 +256,7 @@ impl Node {
                     Err(_) => {
                         let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
                             "message": format!("{name:?} not found"), "reason": "NotFound",
-                            "code": 404});
+                            "details": {"name": name, "kind": "resourceclaims"}, "code": 404});
                         (StatusCode::NOT_FOUND, gone.to_string())
                     }
                 }

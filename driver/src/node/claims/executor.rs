@@ -214,12 +214,21 @@ impl Executor {
                 allocated: names(claim),
             });
         }
-        self.heal(record, announced)?;
+        self.prepare_known(entry, announced)
+    }
+
+    /// Answers from the checkpoint.
+    pub(super) fn prepare_known(
+        &self,
+        entry: &Entry,
+        announced: &Announced,
+    ) -> Result<Prepared, PrepareError> {
+        self.heal(&entry.record, announced)?;
         Ok(self.answer(entry, true, Vec::new()))
     }
 
     /// Writes a prepared claim's CDI file again if it is missing.
-    pub(super) fn heal(&self, record: &Record, announced: &Announced) -> Result<(), PrepareError> {
+    fn heal(&self, record: &Record, announced: &Announced) -> Result<(), PrepareError> {
         let uid = &record.claim.uid;
         let heal = || {
             if self.ledger.files.has(uid).map_err(cdi)? {
