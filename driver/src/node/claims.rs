@@ -390,7 +390,13 @@ impl Claims {
         if !store::is_uid(&claim.uid) {
             return Err(PrepareError::BadUid(claim.uid));
         }
-        let object = self.api.claim(&claim.namespace, &claim.name).await?;
+        let object = match self.api.claim(&claim.namespace, &claim.name).await {
+            Ok(object) => object,
+            Err(error @ (ApiError::TimedOut { .. } | ApiError::Unavailable { .. })) => {
+                return self.prepare_unseen(claim, error).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let announced = Arc::clone(&self.announced.borrow());
         let wanted = self.read(&object, &claim.uid, &announced)?;
         let units: BTreeSet<UnitId> = wanted.devices.iter().map(|on| on.unit.clone()).collect();
@@ -403,6 +409,33 @@ impl Claims {
         };
         self.blocking(right, move |executor| {
             executor.prepare(&object, wanted, &announced)
+        })
+        .await
+        .unwrap_or(Err(PrepareError::EndedEarly))
+    }
+
+    /// Answers for a claim that is prepared while the API server cannot be asked about it.
+    async fn prepare_unseen(
+        self: &Arc<Self>,
+        claim: ClaimRef,
+        error: ApiError,
+    ) -> Result<Prepared, PrepareError> {
+        let turn = self.turns.claims.take([claim.uid.clone()]).await;
+        let instance = self.enter().await?.map_err(PrepareError::Checkpoint)?;
+        let entry = self.executor.ledger.get(&claim.uid);
+        let Some(entry) = entry.filter(|entry| entry.state == State::Prepared) else {
+            return Err(error.into());
+        };
+        let devices = entry.record.claim.devices.iter();
+        let units: BTreeSet<UnitId> = devices.map(|device| device.unit.clone()).collect();
+        let right = Right {
+            _claim: turn,
+            _instance: instance,
+            _units: self.turns.units.take(units).await,
+        };
+        let announced = Arc::clone(&self.announced.borrow());
+        self.blocking(right, move |executor| {
+            executor.prepare_known(&entry, &announced)
         })
         .await
         .unwrap_or(Err(PrepareError::EndedEarly))

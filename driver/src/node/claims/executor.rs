@@ -178,7 +178,7 @@ impl Executor {
             };
             let step = decoded(wanted).map_err(failed)?;
             reached(FaultPoint::EndStepBefore);
-            match self.planners.source.apply(&record.claim.uid, &step, &earlier) {
+            match self.planners.source.apply(owner(&step, record), &step, &earlier) {
                 Ok(_) => {}
                 Err(error @ (DeviceError::Unsupported { .. } | DeviceError::NoSuchUnit(_))) => {
                     tracing::warn!(
@@ -214,12 +214,21 @@ impl Executor {
                 allocated: names(claim),
             });
         }
-        self.heal(record, announced)?;
+        self.prepare_known(entry, announced)
+    }
+
+    /// Answers from the checkpoint.
+    pub(super) fn prepare_known(
+        &self,
+        entry: &Entry,
+        announced: &Announced,
+    ) -> Result<Prepared, PrepareError> {
+        self.heal(&entry.record, announced)?;
         Ok(self.answer(entry, true, Vec::new()))
     }
 
     /// Writes a prepared claim's CDI file again if it is missing.
-    pub(super) fn heal(&self, record: &Record, announced: &Announced) -> Result<(), PrepareError> {
+    fn heal(&self, record: &Record, announced: &Announced) -> Result<(), PrepareError> {
         let uid = &record.claim.uid;
         let heal = || {
             if self.ledger.files.has(uid).map_err(cdi)? {
@@ -384,6 +393,20 @@ fn decoded(step: &Value) -> Result<Step, DeviceError> {
         what: "a step that another release of the driver recorded".to_owned(),
         source: source.into(),
     })
+}
+
+/// Under whose name a step of a policy's `unprepare` runs. A setting that is changed at the end is meant
+/// to stay; under the claim's name it would stay as something that the claim, which is over, still wants.
+fn owner<'a>(step: &Step, record: &'a Record) -> &'a str {
+    match step {
+        Step::SetComputeMode { .. }
+        | Step::SetTimeSlice { .. }
+        | Step::SetMigMode { .. }
+        | Step::BindPciDriver { .. }
+        | Step::WriteSysfs { .. }
+        | Step::SetProperty { .. } => "unprepared",
+        _ => &record.claim.uid,
+    }
 }
 
 fn cdi(error: io::Error) -> Failure {

@@ -1,0 +1,22 @@
+//! Claims on a node whose hardware is simulated, with real policies, checkpoints and CDI files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "claims/behaviour.rs"]
+mod behaviour;
+#[path = "claims/faults.rs"]
+mod faults;
+#[path = "claims/node.rs"]
+mod node;
+
+/// Not a test of its own: what [`faults`] runs in child processes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    node::child().await;
+}

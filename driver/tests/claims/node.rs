@@ -1,0 +1,400 @@
+//! A node in a folder: hardware, checkpoints, CDI files, and the claims that its API server has.
+//!
+//! Everything that outlives a process is below one folder, so a restart is opening it again, in this
+//! process or in a child that a fault may kill.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use http::{Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use supercargo::devices::Source as _;
+use supercargo::devices::simulated::{Simulated, Topology};
+use supercargo::node::api::ResourceApi;
+use supercargo::node::claims::{ClaimRef, Claims, Recovered, Setup};
+use supercargo::node::policies::{Origin, Policies};
+use supercargo_guest_build::Builder;
+use supercargo_host::policy::{Engine, EngineOptions};
+use tokio::sync::watch;
+use tower::service_fn;
+
+pub const DRIVER: &str = "gpu.nvidia.com";
+
+/// Two GPUs of which partitions are announced too, and daemons may be started on.
+const TOPOLOGY: &str = r#"
+apiVersion: supercargo.dev/v1alpha1
+kind: Topology
+driver: {version: 580.95.05, cuda: "13.0"}
+partitioning: dynamic
+gpus:
+- model: A100-SXM4-40GB
+  uuid: GPU-45950538-53c8-4ef3-a213-1e26efbc9b83
+  pciBusID: 0000:07:00.0
+  pcieRoot: pci0000:00
+  numaNode: 0
+- model: A100-SXM4-40GB
+  uuid: GPU-d1135a6d-3828-45a8-a6fc-2138570b4239
+  pciBusID: 0000:0f:00.0
+  pcieRoot: pci0000:00
+  numaNode: 0
+"#;
+
+/// A node in a folder.
+pub struct Node {
+    pub folder: PathBuf,
+}
+
+/// A claim that the API server has.
+#[derive(Clone)]
+pub struct Claim {
+    pub name: String,
+    pub uid: String,
+    object: Value,
+}
+
+impl Claim {
+    /// Of these devices, each for a request of its own; of the class `gpu` or the one after a `/`.
+    pub fn of(name: &str, devices: &[&str]) -> Self {
+        let number = name.bytes().map(u64::from).sum::<u64>();
+        let uid = format!("00000000-0000-4000-8000-{number:012}");
+        let requests: Vec<Value> = (0..devices.len())
+            .map(|at| json!({"name": format!("r{at}"), "exactly": {"deviceClassName": "gpu"}}))
+            .collect();
+        let results: Vec<Value> = devices
+            .iter()
+            .enumerate()
+            .map(|(at, device)| {
+                json!({"request": format!("r{at}"), "driver": DRIVER, "pool": "node-1",
+                    "device": device})
+            })
+            .collect();
+        let object = json!({
+            "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim",
+            "metadata": {"name": name, "namespace": "default", "uid": uid},
+            "spec": {"devices": {"requests": requests}},
+            "status": {"allocation": {"devices": {"results": results}}},
+        });
+        Self {
+            name: name.to_owned(),
+            uid,
+            object,
+        }
+    }
+
+    /// Its requests are for this class.
+    pub fn class(mut self, class: &str) -> Self {
+        let requests = self.object["spec"]["devices"]["requests"].as_array_mut();
+        for request in requests.unwrap() {
+            request["exactly"]["deviceClassName"] = json!(class);
+        }
+        self
+    }
+
+    /// With something more in every result of the allocation.
+    pub fn result(mut self, more: Value) -> Self {
+        let results = self.object["status"]["allocation"]["devices"]["results"].as_array_mut();
+        for result in results.unwrap() {
+            let more = more.as_object().unwrap().clone();
+            result.as_object_mut().unwrap().extend(more);
+        }
+        self
+    }
+
+    /// With these opaque parameters.
+    pub fn parameters(mut self, parameters: Value) -> Self {
+        self.object["status"]["allocation"]["devices"]["config"] = json!([{
+            "source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": parameters},
+        }]);
+        self
+    }
+
+    pub fn named(&self) -> ClaimRef {
+        ClaimRef {
+            namespace: "default".to_owned(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+        }
+    }
+}
+
+/// A policy that is built from its crate; all are built once.
+fn wasm(name: &str) -> PathBuf {
+    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let builder = Builder::new(root.canonicalize().unwrap()).unwrap();
+        let built = builder.build_all(&["foreman", "mig-partitions"]).unwrap();
+        built
+            .into_iter()
+            .map(|built| (built.package, built.path))
+            .collect()
+    });
+    built[name].clone()
+}
+
+impl Node {
+    /// A new node, which stays until the folder is removed.
+    pub fn new(folder: &Path) -> Self {
+        for name in ["data", "cdi", "api", "hardware", "compiled", "shared"] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        fs::write(folder.join("topology.yaml"), TOPOLOGY).unwrap();
+        let node = Self {
+            folder: folder.canonicalize().unwrap(),
+        };
+        node.policies(json!([]), json!([]));
+        node
+    }
+
+    /// What the administrator configures: policies without `wasm`, and rules.
+    pub fn policies(&self, mut policies: Value, rules: Value) {
+        for policy in policies.as_array_mut().unwrap() {
+            let name = policy["name"].as_str().unwrap().to_owned();
+            let crate_name = if name == "mig-partitions" { "mig-partitions" } else { "foreman" };
+            policy["wasm"] = json!(wasm(crate_name));
+            policy["limits"] = json!({"deadline": "10s"});
+        }
+        let configuration = json!({
+            "apiVersion": "supercargo.dev/v1alpha1", "kind": "Configuration",
+            "policies": policies, "rules": rules,
+        });
+        fs::write(self.folder.join("configuration.yaml"), configuration.to_string()).unwrap();
+    }
+
+    /// One policy for every request: `foreman`, with these orders.
+    pub fn foreman(&self, orders: Value) {
+        let everything = json!([{
+            "sharedDevices": true,
+            "setTimeSlice": ["driverDefault", "long"],
+            "setComputeMode": ["shared", "exclusiveProcess"],
+            "setMigMode": [true, false],
+            "destroyGpuInstance": true,
+            "startDaemon": [{"name": "mps", "command": ["/usr/bin/mps"]}],
+            "environment": ["FOREMAN_*"],
+            "mounts": [{"hostPath": self.folder.join("shared/*")}],
+        }]);
+        self.policies(
+            json!([{"name": "foreman", "settings": orders, "grants": everything}]),
+            json!([{"policy": "foreman"}]),
+        );
+    }
+
+    /// The API server has this claim from now on.
+    pub fn has(&self, claim: &Claim) {
+        let file = self.folder.join("api").join(&claim.name);
+        fs::write(file, claim.object.to_string()).unwrap();
+    }
+
+    /// The API server no longer has this claim.
+    pub fn lost(&self, claim: &Claim) {
+        fs::remove_file(self.folder.join("api").join(&claim.name)).unwrap();
+    }
+
+    /// The driver, started in this process.
+    pub async fn start(&self) -> (Arc<Claims>, Recovered) {
+        self.start_in_boot("boot-1").await
+    }
+
+    /// The driver, started in this process after a boot.
+    pub async fn start_in_boot(&self, boot: &str) -> (Arc<Claims>, Recovered) {
+        let topology = Topology::read(&self.folder.join("topology.yaml")).unwrap();
+        let source = Simulated::open(topology, &self.folder.join("hardware")).unwrap();
+        let announced = source.announce(&source.discover().unwrap()).unwrap();
+        let engine = Engine::new(EngineOptions {
+            concurrency: 4,
+            compiled_code: Some(self.folder.join("compiled")),
+            ..EngineOptions::default()
+        });
+        let origin = Origin {
+            configuration: Some(self.folder.join("configuration.yaml")),
+            folder: None,
+        };
+        let policies = Policies::new(DRIVER, engine.unwrap(), origin).unwrap();
+        for change in policies.refresh() {
+            let change = change.to_string();
+            assert!(!change.contains("refused"), "{change}");
+        }
+        Claims::open(Setup {
+            driver: DRIVER.to_owned(),
+            node: "node-1".to_owned(),
+            pool: "node-1".to_owned(),
+            data: self.folder.join("data"),
+            cdi: self.folder.join("cdi"),
+            host: PathBuf::from("/"),
+            boot: boot.to_owned(),
+            source: Arc::new(source),
+            announced: watch::channel(Arc::new(announced)).1,
+            policies: Arc::new(policies),
+            api: self.api(),
+        })
+        .await
+        .unwrap()
+    }
+
+    /// An API server that has the claims in the folder `api`.
+    fn api(&self) -> ResourceApi {
+        let claims = self.folder.join("api");
+        let answer = move |request: Request<Body>| {
+            let path = request.uri().path().to_owned();
+            let (status, body) = if path == "/apis" {
+                let version = json!({"groupVersion": "resource.k8s.io/v1", "version": "v1"});
+                let group = json!({"name": "resource.k8s.io", "versions": [version]});
+                let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]});
+                (StatusCode::OK, list.to_string())
+            } else if claims.join("down").exists() {
+                (StatusCode::SERVICE_UNAVAILABLE, "{}".to_owned())
+            } else {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                match fs::read_to_string(claims.join(name)) {
+                    Ok(claim) => (StatusCode::OK, claim),
+                    Err(_) => {
+                        let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                            "message": format!("{name:?} not found"), "reason": "NotFound",
+                            "details": {"name": name, "kind": "resourceclaims"}, "code": 404});
+                        (StatusCode::NOT_FOUND, gone.to_string())
+                    }
+                }
+            };
+            let answer = Response::builder().status(status).body(Body::from(body.into_bytes()));
+            async move { Ok::<_, std::convert::Infallible>(answer.unwrap()) }
+        };
+        ResourceApi::new(Client::new(service_fn(answer), "default"))
+    }
+
+    /// All that outlives a process and is not the test's own, by path: the hardware, the checkpoints and
+    /// the CDI files.
+    pub fn state(&self) -> BTreeMap<String, String> {
+        let mut state = BTreeMap::new();
+        for part in ["hardware", "data/claims", "cdi"] {
+            let top = self.folder.join(part);
+            if top.exists() {
+                read(&self.folder, &top, &mut state);
+            }
+        }
+        state
+    }
+
+    /// The names of the files in a folder, sorted.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.folder.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// What the hardware says.
+    pub fn hardware(&self, file: &str) -> String {
+        let file = self.folder.join("hardware").join(file);
+        fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// A claim's CDI file.
+    pub fn cdi(&self, claim: &Claim) -> Value {
+        let name = format!("cdi/k8s.gpu.nvidia.com-claim_{}.json", claim.uid);
+        serde_json::from_str(&fs::read_to_string(self.folder.join(name)).unwrap()).unwrap()
+    }
+
+    /// Does this in a child process. `None`: a fault killed it.
+    pub fn child(&self, act: &Act, fault: Option<&str>) -> Option<String> {
+        let answer = self.folder.join("answer");
+        let _ = fs::remove_file(&answer);
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child
+            .args(["child", "--exact", "--test-threads=1", "--quiet"])
+            .env("SUPERCARGO_TEST_NODE", &self.folder)
+            .env("SUPERCARGO_TEST_ACT", act.written())
+            .env_remove("SUPERCARGO_FAULT");
+        if let Some(fault) = fault {
+            child.env("SUPERCARGO_FAULT", fault);
+        }
+        let output = child.output().unwrap();
+        if output.status.signal() == Some(9) {
+            return None;
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        Some(fs::read_to_string(answer).unwrap())
+    }
+}
+
+/// What a process does after its start.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Nothing: it only recovers, in this boot.
+    Start(&'static str),
+    Prepare(ClaimRef),
+    Unprepare(ClaimRef),
+}
+
+impl Act {
+    fn written(&self) -> String {
+        match self {
+            Self::Start(boot) => format!("start {boot}"),
+            Self::Prepare(claim) => format!("prepare {} {}", claim.name, claim.uid),
+            Self::Unprepare(claim) => format!("unprepare {} {}", claim.name, claim.uid),
+        }
+    }
+
+    /// What comes of it, for comparing.
+    async fn answer(written: &str, node: &Node) -> String {
+        let words: Vec<&str> = written.split(' ').collect();
+        if let ["start", boot] = words[..] {
+            let (claims, _) = node.start_in_boot(boot).await;
+            return format!("{:#?}", claims.prepared());
+        }
+        let (claims, _) = node.start().await;
+        let claim = ClaimRef {
+            namespace: "default".to_owned(),
+            name: words[1].to_owned(),
+            uid: words[2].to_owned(),
+        };
+        match words[0] {
+            "prepare" => match claims.prepare(&claim).await {
+                // Whether it was prepared already depends on when the process was killed.
+                Ok(prepared) => format!("{:#?} {:#?}", prepared.devices, prepared.statuses),
+                Err(error) => error.to_string(),
+            },
+            "unprepare" => match claims.unprepare(&claim.uid).await {
+                Ok(_) => "unprepared".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// The child's part: does nothing unless a parent asked for it.
+pub async fn child() {
+    let (Ok(folder), Ok(act)) = (
+        std::env::var("SUPERCARGO_TEST_NODE"),
+        std::env::var("SUPERCARGO_TEST_ACT"),
+    ) else {
+        return;
+    };
+    let node = Node {
+        folder: PathBuf::from(folder),
+    };
+    let answer = Act::answer(&act, &node).await;
+    fs::write(node.folder.join("answer"), answer).unwrap();
+}
+
+fn read(root: &Path, path: &Path, into: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        if path.is_dir() {
+            into.insert(format!("{name}/"), String::new());
+            read(root, &path, into);
+        } else {
+            into.insert(name, fs::read_to_string(&path).unwrap());
+        }
+    }
+}
