@@ -9,7 +9,9 @@ mod chosen;
 mod compare;
 mod completions;
 mod exit;
+mod explain;
 mod failure;
+mod journaled;
 mod policy;
 
 use std::process::ExitCode;
@@ -65,6 +67,7 @@ pub struct Cli {
 enum Command {
     Allocate(allocate::Allocate),
     Compare(compare::Compare),
+    Explain(explain::Explain),
     Policy(policy::Policy),
     Completions(completions::Completions),
 }
@@ -75,6 +78,7 @@ impl Cli {
         match self.command {
             Command::Allocate(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Explain(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Completions(command) => command.run(),
         }

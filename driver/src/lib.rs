@@ -9,10 +9,14 @@
 pub mod claims;
 pub mod cli;
 pub mod devices;
+pub mod fixtures;
 pub mod input;
 pub mod inventory;
+pub mod journal;
 pub mod manifests;
+pub mod measures;
 pub mod node;
 pub mod policies;
 pub mod render;
 pub mod topology;
+pub mod wave;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use supercargo_host::allocator::{Allocator, Budget};
 use supercargo_host::configuration::{Configuration, ConfigurationError};
+use supercargo_host::journal::Recorder;
 use supercargo_host::objects::{Problem, plain};
 use supercargo_host::placement::Placement;
 use supercargo_host::policy::{Engine, EngineError, EngineOptions, Limits, LoadError, Registry};
 
 use crate::input::{self, InputError, MAX_FILE_BYTES};
+use crate::journal::{Journal, JournalError};
 
 /// What one question to one node may cost: a bound against runaway searches, far above what any
 /// problem that can be decided needs. Without a deadline, so that the answer does not depend on the
@@ -41,6 +43,9 @@ pub enum PolicyError {
     /// WebAssembly does not run here.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Decisions cannot be written down.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A component was refused.
     #[error("{}: {error}", file.display())]
     Refused {
@@ -80,7 +85,11 @@ pub fn first_fit(allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
 }
 
 /// One policy for every request, and what it is called: its file's name.
-pub fn single(file: &Path, allocator: &Arc<Allocator>) -> Result<(String, Placement), PolicyError> {
+pub fn single(
+    file: &Path,
+    allocator: &Arc<Allocator>,
+    journal: Option<&Arc<Journal>>,
+) -> Result<(String, Placement), PolicyError> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let name: String = stem
         .to_ascii_lowercase()
@@ -100,12 +109,16 @@ pub fn single(file: &Path, allocator: &Arc<Allocator>) -> Result<(String, Placem
         name.chars().take(63).collect()
     };
     let configuration = Configuration::single(&name, &file.to_string_lossy());
-    let placement = load(&configuration, Path::new(""), allocator)?;
+    let placement = load(&configuration, Path::new(""), allocator, journal)?;
     Ok((name, placement))
 }
 
 /// The policies of a configuration file.
-pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
+pub fn configured(
+    file: &Path,
+    allocator: &Arc<Allocator>,
+    journal: Option<&Arc<Journal>>,
+) -> Result<Placement, PolicyError> {
     let name = file.display().to_string();
     let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
     let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
@@ -126,6 +139,7 @@ pub fn configured(file: &Path, allocator: &Arc<Allocator>) -> Result<Placement, 
         &configuration,
         file.parent().unwrap_or(Path::new("")),
         allocator,
+        journal,
     )
 }
 
@@ -133,6 +147,7 @@ fn load(
     configuration: &Configuration,
     folder: &Path,
     allocator: &Arc<Allocator>,
+    journal: Option<&Arc<Journal>>,
 ) -> Result<Placement, PolicyError> {
     let registry = Registry::new(engine()?);
     for (position, entry) in configuration.policies.iter().enumerate() {
@@ -143,10 +158,13 @@ fn load(
         if let Err(error) = registry.load(&entry.name, &bytes, &settings, limits) {
             return Err(PolicyError::Refused { file, error });
         }
+        if let Some(journal) = journal {
+            journal.keep(&bytes)?;
+        }
     }
-    Ok(Placement::new(
-        Arc::clone(allocator),
-        configuration,
-        Arc::new(registry),
-    ))
+    let placement = Placement::new(Arc::clone(allocator), configuration, Arc::new(registry));
+    Ok(match journal {
+        Some(journal) => placement.recorded_by(Arc::clone(journal) as Arc<dyn Recorder>),
+        None => placement,
+    })
 }

@@ -5,6 +5,7 @@
 
 pub mod allocation;
 pub mod comparison;
+pub mod decision;
 pub mod devices;
 pub mod progress;
 pub mod reasons;

@@ -43,7 +43,8 @@ use crate::situation::Situation;
 
 pub use contract::{Proposed, Unusable};
 pub use fixture::{
-    CounterSet, Fixture, FixtureConstraint, FixtureDevice, FixtureParameters, FixtureRequest,
+    Amount, CounterSet, Draw, Fixture, FixtureClaim, FixtureConstraint, FixtureDevice,
+    FixtureParameters, FixtureRequest, FixtureValue,
 };
 
 /// Puts a fixture to a policy and checks its answer.
@@ -125,6 +126,9 @@ pub fn expect<P: Select>(yaml: &str) {
         Ok(fixture) => fixture,
         Err(error) => panic!("{error}"),
     };
+    if fixture.hook.as_deref().is_some_and(|hook| hook != "select") || !fixture.objects.is_empty() {
+        panic!("this fixture takes a host: run `supercargo policy test`");
+    }
     let answer = select::<P>(&fixture);
     let problem = match (&answer, &fixture.refusal) {
         (Err(Unusable::Refused { reason }), Some(part)) if reason.contains(part) => None,

@@ -49,6 +49,7 @@ mod view;
 
 pub use capacity::Refusal;
 pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule, Shortage};
+pub(crate) use lookup::qualified;
 pub use lookup::{CounterLeft, DeviceView};
 pub use prepared::{Plan, Prepared};
 pub use share_ids::ShareIds;

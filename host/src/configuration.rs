@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::plan::Grants;
+
 /// `apiVersion` of the file.
 pub const API_VERSION: &str = "supercargo.dev/v1alpha1";
 /// `kind` of the file.
@@ -46,6 +48,9 @@ pub struct PolicyEntry {
     /// Limits that differ from the defaults.
     #[serde(default)]
     pub limits: Map<String, Value>,
+    /// What the policy's plans may do to devices and containers; nothing, unless it is written.
+    #[serde(default)]
+    pub grants: Grants,
     /// What happens when none of the policy's proposals can be used, or it proposes nothing.
     #[serde(default)]
     pub on_no_proposal: Fallback,
@@ -139,6 +144,7 @@ impl Configuration {
                 wasm: wasm.to_owned(),
                 settings: Map::new(),
                 limits: Map::new(),
+                grants: Grants::default(),
                 on_no_proposal: Fallback::FirstFit,
                 on_failure: Fallback::FirstFit,
             }],
@@ -253,6 +259,88 @@ mod tests {
             error.starts_with("rules[1].deviceClass: unknown field `deviceClass`"),
             "{error}"
         );
+    }
+
+    fn with_grants(grants: Value) -> Result<Configuration, String> {
+        read(json!({
+            "apiVersion": "supercargo.dev/v1alpha1", "kind": "Configuration",
+            "policies": [{"name": "a", "wasm": "a.wasm", "grants": grants}],
+        }))
+    }
+
+    #[test]
+    fn nothing_is_granted_unless_it_is_written() {
+        let nothing = with_grants(json!([])).unwrap();
+        assert_eq!(nothing.policies[0].grants, Grants::default());
+        let some = with_grants(json!([{
+            "devices": {"attributes": {"type": "gpu"}, "names": ["gpu-*"]},
+            "setTimeSlice": ["driverDefault", "long"],
+            "setProperty": [{"name": "power-limit-milliwatts", "min": 1, "max": 9}],
+            "openImexChannel": [0, "4-7"],
+        }]))
+        .unwrap();
+        assert_ne!(some.policies[0].grants, Grants::default());
+    }
+
+    #[test]
+    fn a_mistake_in_a_grant_is_named_with_its_path() {
+        let grants = "policies[0].grants";
+        for (grant, path, part) in [
+            (
+                json!({"setTimeslice": []}),
+                "[1].setTimeslice",
+                "unknown field",
+            ),
+            (
+                json!({"setTimeSlice": ["brief"]}),
+                "[1].setTimeSlice[0]",
+                "brief",
+            ),
+            (
+                json!({"mounts": [{"hostPath": "/a/../b"}]}),
+                "[1].mounts[0].hostPath",
+                "plain absolute",
+            ),
+            (
+                json!({"mounts": [{"hostpath": "/a"}]}),
+                "[1].mounts[0].hostpath",
+                "unknown field",
+            ),
+            (
+                json!({"openImexChannel": ["7-4"]}),
+                "[1].openImexChannel[0]",
+                "run of numbers",
+            ),
+            (
+                json!({"openImexChannel": [2048]}),
+                "",
+                "[1].openImexChannel[0]: 2048 is beyond",
+            ),
+            (
+                json!({"additionalGroups": ["0-4"]}),
+                "",
+                "[1].additionalGroups[0]: group 0",
+            ),
+            (
+                json!({"setProperty": [{"name": "x"}]}),
+                "",
+                "[1].setProperty[0].values: is missing",
+            ),
+            (
+                json!({"hooks": [{"path": "/bin/*", "stages": ["poststop"]}]}),
+                "",
+                "[1].hooks[0].path",
+            ),
+            (
+                json!({"startDaemon": [{"name": "a", "command": ["sh"]}]}),
+                "",
+                "[1].startDaemon[0].command",
+            ),
+        ] {
+            let error = with_grants(json!([{}, grant])).unwrap_err();
+            assert!(error.starts_with(&format!("{grants}{path}: ")), "{error}");
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

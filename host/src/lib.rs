@@ -8,6 +8,7 @@
 pub mod allocator;
 pub mod cel;
 pub mod configuration;
+pub mod journal;
 pub mod names;
 pub mod node_selector;
 pub mod objects;

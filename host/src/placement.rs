@@ -12,6 +12,8 @@
 mod consult;
 mod decision;
 mod lower;
+mod question;
+mod record;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -21,12 +23,14 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 
 pub use decision::{Answer, Consultation, Decision, Outcome, Verdict, Weighed};
+pub use question::question;
 
 use crate::allocator::{
     AllocateError, AllocatedState, Allocation, Allocator, Budget, DeviceIndex, Guidance,
     RequestIndex,
 };
 use crate::configuration::{Configuration, Fallback, Rule};
+use crate::journal::Recorder;
 use crate::policy::Registry;
 use consult::Search;
 
@@ -46,6 +50,7 @@ pub struct Placement {
     policies: Vec<Advisor>,
     /// With the position of each rule's policy.
     rules: Vec<(usize, Rule)>,
+    recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Placement {
@@ -74,6 +79,17 @@ impl Placement {
             registry,
             policies: policies.collect(),
             rules: rules.collect(),
+            recorder: None,
+        }
+    }
+
+    /// Tells every policy's answer, and what became of it, to a recorder. Of a policy that was asked
+    /// again because a later one found nothing, the last answer is told.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self {
+            recorder: Some(recorder),
+            ..self
         }
     }
 
@@ -162,8 +178,12 @@ impl Placement {
             budget: left,
             calls: 0,
             trace: Vec::new(),
+            asked: Vec::new(),
         };
         let answer = search.descend(0, &guidance, first_fit);
+        if let Some(recorder) = &self.recorder {
+            record::record(recorder.as_ref(), &mut search);
+        }
         *trace = search.trace;
         answer
     }

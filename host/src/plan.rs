@@ -5,10 +5,16 @@
 //! [`Approved`], and nothing else can be executed. A plan that asks for one thing too many runs
 //! nothing at all.
 
+mod check;
 mod claim;
+pub mod grants;
+mod question;
 mod step;
 
-pub use claim::{ClaimOnNode, DeviceOfClaim, ResolvedParameters};
+pub use check::{Offence, Place, Refused, Why, check, offences};
+pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
+pub use grants::{Grant, Grants};
+pub use question::question;
 pub use step::{Step, UnitId};
 
 use crate::policy::configuration::{ContainerEdits, DeviceStatus};

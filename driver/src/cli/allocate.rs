@@ -3,6 +3,8 @@
 mod rows;
 mod subjects;
 
+pub(super) use rows::in_short;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +13,7 @@ use supercargo_host::objects::{Object, write};
 use supercargo_host::scheduling::{Options, Schedule, schedule};
 
 use super::chosen::PolicyFlags;
+use super::journaled::{self, JournalFlag};
 use super::{Exit, Failure};
 use crate::inventory::Inventory;
 use crate::manifests::Manifests;
@@ -31,6 +34,10 @@ Examples:
 
   See every device with the first rule that refused it:
     supercargo allocate -f . --explain=devices
+
+  Write decisions down, and have one told again:
+    supercargo allocate -f . --policy nvlink-groups.wasm --journal decisions.jsonl
+    supercargo explain decisions.jsonl --claim train-0-gpus
 
   Keep the result, and go on from it:
     supercargo allocate -f cluster.yaml -f first.yaml -o yaml > first-allocated.yaml
@@ -68,6 +75,9 @@ pub(super) struct Allocate {
 
     #[command(flatten)]
     policies: PolicyFlags,
+
+    #[command(flatten)]
+    journal: JournalFlag,
 
     /// Only this node takes anything
     #[arg(long, value_name = "NAME")]
@@ -116,7 +126,8 @@ impl Allocate {
             anstream::eprintln!("{remark}");
         }
         let allocator = manifests.allocator();
-        let placement = self.policies.placement(&allocator)?;
+        let journal = self.journal.open()?;
+        let placement = self.policies.placement(&allocator, journal.as_ref())?;
         let input = manifests.input(self.node.as_deref())?;
         let options = Options {
             budget: BUDGET,
@@ -125,6 +136,10 @@ impl Allocate {
         let mut progress = Progress::new("allocating", input.tasks.len());
         let schedule = schedule(input, &placement, options, &mut |done| progress.at(done));
         progress.end();
+        if let Some(journal) = &journal {
+            journaled::placed(journal, &schedule);
+            journal.close()?;
+        }
 
         let told = self.told(&schedule, &allocator);
         match self.output {

@@ -7,6 +7,7 @@ use clap::Args;
 use supercargo_host::allocator::Allocator;
 use supercargo_host::placement::Placement;
 
+use crate::journal::Journal;
 use crate::policies::{self, PolicyError};
 
 /// Which policies decide; none: first fit, as kube-scheduler.
@@ -22,10 +23,14 @@ pub(super) struct PolicyFlags {
 }
 
 impl PolicyFlags {
-    pub(super) fn placement(&self, allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
+    pub(super) fn placement(
+        &self,
+        allocator: &Arc<Allocator>,
+        journal: Option<&Arc<Journal>>,
+    ) -> Result<Placement, PolicyError> {
         match (&self.config, &self.policy) {
-            (Some(config), _) => policies::configured(config, allocator),
-            (None, Some(policy)) => Ok(policies::single(policy, allocator)?.1),
+            (Some(config), _) => policies::configured(config, allocator, journal),
+            (None, Some(policy)) => Ok(policies::single(policy, allocator, journal)?.1),
             (None, None) => policies::first_fit(allocator),
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use supercargo_host::scheduling::{Input, Options, schedule};
 
+use super::journaled::JournalFlag;
 use super::{Exit, Failure};
 use crate::inventory::Inventory;
 use crate::manifests::Manifests;
@@ -69,6 +70,9 @@ pub(super) struct Compare {
     /// The attribute whose values make groups, like gpu.nvidia.com/partition4
     #[arg(long, value_name = "ATTRIBUTE")]
     group_by: Option<String>,
+
+    #[command(flatten)]
+    journal: JournalFlag,
 }
 
 impl Compare {
@@ -78,9 +82,10 @@ impl Compare {
         let group_by = locality(&inventory, self.group_by.as_deref());
         let allocator = manifests.allocator();
 
+        let journal = self.journal.open()?;
         let mut placements = vec![("first fit".to_owned(), policies::first_fit(&allocator)?)];
         for policy in &self.policies {
-            placements.push(policies::single(policy, &allocator)?);
+            placements.push(policies::single(policy, &allocator, journal.as_ref())?);
         }
         for config in &self.configs {
             let name = config
@@ -88,7 +93,10 @@ impl Compare {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            placements.push((name, policies::configured(config, &allocator)?));
+            placements.push((
+                name,
+                policies::configured(config, &allocator, journal.as_ref())?,
+            ));
         }
 
         let input = manifests.input(None)?;
@@ -118,6 +126,9 @@ impl Compare {
                 measures: workloads.measures(&schedule, &topology, group_by.as_deref()),
                 nodes: topology.nodes,
             });
+        }
+        if let Some(journal) = &journal {
+            journal.close()?;
         }
         terminal::print(&comparison(&shown, terminal::width().unwrap_or(WIDTH)))?;
         Ok(Exit::Done)

@@ -3,8 +3,11 @@
 use std::io;
 
 use super::Exit;
+use crate::fixtures::{BlessError, FixtureError};
+use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::policies::PolicyError;
+use crate::wave::NoWave;
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +18,39 @@ pub enum Failure {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
+    /// A recorded component that is not there any more.
+    #[error("no component {digest} of policy {name} ({why}); give one with --policy")]
+    NoComponent {
+        /// The policy.
+        name: String,
+        /// What it was.
+        digest: supercargo_host::policy::Digest,
+        /// What was found instead.
+        why: String,
+    },
+    /// A fixture.
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
+    /// A fixture that cannot be blessed.
+    #[error(transparent)]
+    Bless(#[from] BlessError),
+    /// A question that has no text form.
+    #[error("the question cannot be written as WAVE: {0}")]
+    Wave(#[from] NoWave),
+    /// A case that is not there.
+    #[error("no fixture is called {asked}; there are {}", known.join(", "))]
+    NoSuchCase {
+        /// The name.
+        asked: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// Several results for one file.
     #[error("--output takes one policy; build the others without it")]
     OneOutput,

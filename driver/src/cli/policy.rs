@@ -1,15 +1,19 @@
-//! `supercargo policy`: looking at, checking and building policies.
+//! `supercargo policy`: everything about one policy, from its source to what it decided.
 
+mod bench;
 mod build;
 mod check;
 mod inspect;
+mod record;
+mod replay;
 mod report;
+mod test;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Exit, Failure};
 
-/// Inspect, check and build policies
+/// Build, test, measure and look at policies
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Policy {
@@ -22,6 +26,10 @@ enum Command {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Build(build::Build),
+    Test(test::Test),
+    Bench(bench::Bench),
+    Record(record::Record),
+    Replay(replay::Replay),
 }
 
 /// How to print.
@@ -41,6 +49,10 @@ impl Policy {
             Command::Inspect(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Build(command) => command.run(),
+            Command::Test(command) => command.run(),
+            Command::Bench(command) => command.run(),
+            Command::Record(command) => command.run(),
+            Command::Replay(command) => command.run(),
         }
     }
 }

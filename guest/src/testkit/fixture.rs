@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Unusable;
 
@@ -29,44 +29,100 @@ use super::Unusable;
 /// )?;
 /// # Ok::<(), supercargo_guest::testkit::Unusable>(())
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fixture {
     /// The driver of devices that name none. Attributes without a domain are in its domain.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub driver: String,
     /// What the node has.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<FixtureDevice>,
     /// Counters that devices draw from.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_counters: Vec<CounterSet>,
     /// What the claim asks for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<FixtureRequest>,
     /// What must hold between devices.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<FixtureConstraint>,
     /// Opaque parameters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<FixtureParameters>,
     /// The administrator's settings; none is `{}`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub settings: serde_json::Value,
     /// The node's name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node: String,
     /// The claim's name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub claim: String,
     /// The claim's namespace.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// For [`expect`](super::expect): the devices of each request in the first proposal.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, Vec<String>>,
     /// For [`expect`](super::expect): a part of the reason with which the policy must refuse.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// From here on, what takes the whole host to test, so only `supercargo policy test` looks at it:
+    /// claims that come after this one and must all be served too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<FixtureClaim>,
+    /// The attribute of which all devices of each claim must have one value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<String>,
+    /// How many free devices may be left in groups (by `groupBy`) that are partly taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strands_at_most: Option<usize>,
+    /// The attribute whose values make groups, for `strandsAtMost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+    /// Kubernetes objects instead of `devices` and `requests`: ResourceSlices, DeviceClasses, at most
+    /// one Node, claims that are allocated already, and one that is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<serde_json::Value>,
+    /// The hook that is asked, where it is not `select`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// The question to another hook, in the form of the WIT with names in camelCase.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub question: serde_json::Value,
+    /// What another hook must answer, in the same form.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub answer: serde_json::Value,
+    /// What `prepare` or `unprepare` must plan.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub plan: serde_json::Value,
+    /// What the administrator grants the policy, as in its entry of the configuration.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub grants: serde_json::Value,
+}
+
+/// A claim that comes later.
+///
+/// ```
+/// use supercargo_guest::testkit::{FixtureClaim, FixtureRequest};
+/// let later = FixtureClaim {
+///     requests: vec![FixtureRequest::new("gpus", 4)],
+///     ..FixtureClaim::default()
+/// };
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FixtureClaim {
+    /// What it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<FixtureRequest>,
+    /// What must hold between its devices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<FixtureConstraint>,
+    /// The devices that each request must get; none: any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expect: BTreeMap<String, Vec<String>>,
 }
 
 impl Fixture {
@@ -200,22 +256,29 @@ impl Fixture {
 /// use supercargo_guest::testkit::FixtureDevice;
 /// let device = FixtureDevice::new("gpu-0").int("index", 0).capacity("memory", "80Gi");
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FixtureDevice {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) driver: Option<String>,
-    #[serde(default)]
-    pub(super) attributes: BTreeMap<String, FixtureValue>,
-    #[serde(default)]
-    pub(super) capacity: BTreeMap<String, Amount>,
-    #[serde(default)]
-    pub(super) consumes_counters: Vec<Draw>,
-    #[serde(default)]
-    pub(super) in_use: bool,
-    #[serde(default)]
-    pub(super) consumed: BTreeMap<String, Amount>,
+    /// Its name.
+    pub name: String,
+    /// Its driver, where it is not the fixture's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// Its attributes; a name without a domain is in its driver's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, FixtureValue>,
+    /// Its capacities, likewise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capacity: BTreeMap<String, Amount>,
+    /// What it draws from counters when allocated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consumes_counters: Vec<Draw>,
+    /// Whether it is taken.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_use: bool,
+    /// What is taken of its capacities by claims that share it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub consumed: BTreeMap<String, Amount>,
 }
 
 impl FixtureDevice {
@@ -346,7 +409,7 @@ impl FixtureDevice {
 /// let mut fixture = Fixture::new("a.example");
 /// fixture.requests.push(FixtureRequest::new("gpus", 2));
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FixtureRequest {
     /// Its name. An alternative is called `request/alternative`.
@@ -355,16 +418,16 @@ pub struct FixtureRequest {
     #[serde(default = "one")]
     pub count: u32,
     /// The devices that may serve it; none for all that are free.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
     /// Whether it asks for administrative access.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub admin_access: bool,
     /// What it asks of each device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capacity: BTreeMap<String, String>,
     /// Alternatives, most preferred first; what else is said of the request then counts nothing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub first_available: Vec<FixtureRequest>,
 }
 
@@ -384,6 +447,10 @@ impl FixtureRequest {
     }
 }
 
+fn is_false(truth: &bool) -> bool {
+    !truth
+}
+
 fn one() -> u32 {
     1
 }
@@ -397,20 +464,20 @@ fn one() -> u32 {
 ///     ..FixtureConstraint::default()
 /// };
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FixtureConstraint {
     /// All have the same value of this attribute.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_attribute: Option<String>,
     /// No two have the same value of this attribute.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distinct_attribute: Option<String>,
     /// The requests it covers; none for all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,
     /// Whether it covers requests that the policy does not see.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub reaches_beyond: bool,
 }
 
@@ -424,32 +491,40 @@ pub struct FixtureConstraint {
 ///     ..FixtureParameters::default()
 /// };
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FixtureParameters {
     /// The requests they are for; none for all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,
     /// The driver they are meant for.
     pub driver: String,
     /// Whether the device class has them, and not the claim.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub from_class: bool,
     /// The parameters.
     pub json: serde_json::Value,
 }
 
 /// The value of an attribute, as a ResourceSlice writes it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum FixtureValue {
+pub enum FixtureValue {
+    /// A whole number.
     Int(i64),
+    /// A truth.
     Bool(bool),
+    /// Text.
     String(String),
+    /// A semantic version.
     Version(String),
+    /// Whole numbers.
     Ints(Vec<i64>),
+    /// Truths.
     Bools(Vec<bool>),
+    /// Texts.
     Strings(Vec<String>),
+    /// Semantic versions.
     Versions(Vec<String>),
 }
 
@@ -460,25 +535,31 @@ pub(super) enum FixtureValue {
 /// let fixture = Fixture::new("a.example").counter("board-0", "slices", "8");
 /// assert_eq!(fixture.shared_counters.len(), 1);
 /// ```
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CounterSet {
-    pub(super) name: String,
-    pub(super) counters: BTreeMap<String, Amount>,
+    /// The set's name.
+    pub name: String,
+    /// What there is of each.
+    pub counters: BTreeMap<String, Amount>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What a device draws from one counter set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Draw {
-    pub(super) counter_set: String,
-    pub(super) counters: BTreeMap<String, Amount>,
+pub struct Draw {
+    /// The set.
+    pub counter_set: String,
+    /// How much of each.
+    pub counters: BTreeMap<String, Amount>,
 }
 
 /// A quantity as Kubernetes writes it.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Amount {
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Amount {
+    /// The quantity, such as `80Gi`.
     #[serde(deserialize_with = "number_or_text")]
-    pub(super) value: String,
+    pub value: String,
 }
 
 fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

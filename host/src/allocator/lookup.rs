@@ -36,7 +36,7 @@ impl<'a> DeviceView<'a> {
 }
 
 /// Finds a qualified name as published: a driver may leave out the domain when it is its own.
-fn qualified<T>(driver: &str, name: &str, get: impl Fn(&str) -> Option<T>) -> Option<T> {
+pub(crate) fn qualified<T>(driver: &str, name: &str, get: impl Fn(&str) -> Option<T>) -> Option<T> {
     get(name).or_else(|| match name.split_once('/') {
         Some((domain, bare)) => get(bare).filter(|_| domain == driver),
         None => get(&format!("{driver}/{name}")),

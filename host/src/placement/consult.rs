@@ -13,6 +13,7 @@ use crate::allocator::{
     AllocateError, AllocatedState, Allocation, Budget, Choice, DeviceIndex, Guidance, Plan,
 };
 use crate::configuration::Fallback;
+use crate::journal::Reply;
 use crate::policy;
 
 /// Policies are asked at most this often for one pod on one node, however they compose.
@@ -33,6 +34,16 @@ pub(super) struct Search<'a> {
     pub(super) calls: usize,
     /// One for each group that was asked, in order; a group asked again replaces its entry.
     pub(super) trace: Vec<Consultation>,
+    /// What each entry of the trace was asked; empty unless somebody records it.
+    pub(super) asked: Vec<Option<Asked>>,
+}
+
+/// A question that was put, for a recorder.
+pub(super) struct Asked {
+    pub(super) policy: policy::Policy,
+    pub(super) situation: policy::Situation,
+    pub(super) devices: Vec<DeviceIndex>,
+    pub(super) reply: Reply,
 }
 
 impl Search<'_> {
@@ -51,6 +62,7 @@ impl Search<'_> {
             return Ok(Some(current));
         };
         self.trace.truncate(depth);
+        self.asked.truncate(depth);
         let answer = self.ask(group, &current)?;
         let proposals = match &answer {
             Answer::Proposals(proposals) => proposals.len(),
@@ -136,10 +148,19 @@ impl Search<'_> {
             taken: &taken,
         };
         let Some(policy) = self.placement.registry.get(&advisor.name) else {
+            if self.placement.recorder.is_some() {
+                self.asked.push(None);
+            }
             return Ok(Answer::NotServing);
         };
         let (situation, devices) = lower::situation(&question, &policy.description().interests)?;
-        Ok(match policy.select(&situation, self.budget.deadline) {
+        let answered = policy.select(&situation, self.budget.deadline);
+        let reply = match (&self.placement.recorder, &answered) {
+            (None, _) => None,
+            (Some(_), Ok(proposals)) => Some(Reply::Proposals(proposals.to_vec())),
+            (Some(_), Err(error)) => Some(Reply::from(error)),
+        };
+        let answer = match answered {
             Ok(proposals) => Answer::Proposals(
                 proposals
                     .iter()
@@ -148,7 +169,16 @@ impl Search<'_> {
             ),
             Err(policy::CallError::Refused(refusal)) => Answer::Refused(refusal.to_string()),
             Err(error) => Answer::Failed(error),
-        })
+        };
+        if let Some(reply) = reply {
+            self.asked.push(Some(Asked {
+                policy,
+                situation,
+                devices,
+                reply,
+            }));
+        }
+        Ok(answer)
     }
 
     /// The devices that the groups before this one have, but for those that several may share.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::allocator::{AllocateError, Allocation, DeviceIndex, RequestIndex};
 use crate::policy::CallError;
 
@@ -63,7 +65,8 @@ pub struct Weighed {
 }
 
 /// What became of a proposal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// It is the allocation.
     Used,
@@ -92,7 +95,8 @@ impl Verdict {
 }
 
 /// What came of asking a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// The proposal at this position is used.
     Proposal(usize),

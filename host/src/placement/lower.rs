@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::{
-    CapacityRequirements, DeviceAttribute, DeviceConstraint, OpaqueDeviceConfiguration,
-    ResourceClaim,
+    CapacityRequirements, DeviceConstraint, OpaqueDeviceConfiguration, ResourceClaim,
 };
 
 use super::rules::{Asked, Group, asked, devices};
@@ -15,6 +14,7 @@ use crate::allocator::{AllocateError, AllocatedState, Allocator, DeviceIndex, De
 use crate::policy::input::{
     Amount, Constraint, ConstraintKind, Counter, DeviceTable, Pool, Request,
 };
+use crate::policy::lower::{exact, number, value};
 use crate::policy::types::{Consumption, ParameterSource, Parameters};
 use crate::policy::{Interests, Quantity, Situation, Texts, Value};
 use crate::quantity;
@@ -399,56 +399,4 @@ fn same_name(declared: &str, name: &str, drivers: &BTreeSet<&str>) -> bool {
             })
     };
     own(declared, name) || own(name, declared)
-}
-
-fn value(attribute: &DeviceAttribute, texts: &mut Texts) -> Value {
-    let text = |text: &String, texts: &mut Texts| texts.position(&text.as_str().into());
-    match attribute {
-        DeviceAttribute { int: Some(int), .. } => Value::Int(*int),
-        DeviceAttribute {
-            bool: Some(truth), ..
-        } => Value::Bool(*truth),
-        DeviceAttribute {
-            string: Some(string),
-            ..
-        } => Value::String(text(string, texts)),
-        DeviceAttribute {
-            version: Some(version),
-            ..
-        } => Value::Version(text(version, texts)),
-        DeviceAttribute {
-            ints: Some(ints), ..
-        } => Value::Ints(ints.clone()),
-        DeviceAttribute {
-            bools: Some(bools), ..
-        } => Value::Bools(bools.clone()),
-        DeviceAttribute {
-            strings: Some(strings),
-            ..
-        } => Value::Strings(strings.iter().map(|string| text(string, texts)).collect()),
-        DeviceAttribute {
-            versions: Some(versions),
-            ..
-        } => Value::Versions(
-            versions
-                .iter()
-                .map(|version| text(version, texts))
-                .collect(),
-        ),
-        _ => Value::Absent,
-    }
-}
-
-fn exact(quantity: &quantity::Quantity) -> Quantity {
-    let cap = if quantity.sign() < 0 {
-        i128::MIN
-    } else {
-        i128::MAX
-    };
-    Quantity::from_nanos(quantity.nanos().unwrap_or(cap))
-}
-
-/// A position. Questions are bounded far below 2^32 of anything by the limits of the API.
-fn number(position: usize) -> u32 {
-    u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -10,6 +10,15 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::{Deserialize, Serialize};
 
 use super::UnitId;
+use crate::policy::configuration::Placement;
+
+mod parameters;
+mod parts;
+mod read;
+
+pub(super) use parameters::requests;
+pub use parts::Part;
+pub use read::{Announcement, ClaimError};
 
 /// A claim and the devices of one driver that it got on one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +39,7 @@ pub struct ClaimOnNode {
 }
 
 /// One device that the claim got: a result of the allocation, and what the node announces of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceOfClaim {
     /// The request it serves, `request` or `request/subrequest`.
@@ -52,6 +61,14 @@ pub struct DeviceOfClaim {
     pub consumed_capacity: BTreeMap<String, Quantity>,
     /// The hardware the device stands for, or a part of which it stands for.
     pub unit: UnitId,
+    /// Whether no other claim can hold anything of the unit together with this device. Where others
+    /// can, what a step does to the unit reaches them too.
+    #[serde(default)]
+    pub whole_unit: bool,
+    /// The memory slices of a GPU that the device stands for, where it is a partition that draws them
+    /// from counters named `memory-slice-<n>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_slices: Option<Placement>,
     /// Its attributes, as announced.
     #[serde(default)]
     pub attributes: BTreeMap<String, DeviceAttribute>,

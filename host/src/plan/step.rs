@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::policy::configuration::{ComputeMode, Placement, PropertyValue, TimeSlice};
 
 /// A piece of hardware of this node: the stable identity its source gave it, a PCI address or a UUID.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnitId(pub String);
 

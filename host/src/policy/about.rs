@@ -48,7 +48,10 @@ mod flags {
 }
 
 /// A question that a policy may know to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
 pub enum Hook {
     /// Which devices does a claim get?
     Select,
@@ -116,7 +119,8 @@ impl Hook {
 }
 
 /// What a policy wants to be told: the columns of its tables, and more.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Interests {
     /// Attributes of devices, `domain/name` or a name in the driver's own domain, in the policy's
     /// order.

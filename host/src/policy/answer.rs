@@ -1,9 +1,11 @@
 //! What `select` answers: ranked proposals.
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift};
 
 /// Devices for one request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Assignment {
     /// A position in the situation's requests.
@@ -13,7 +15,8 @@ pub struct Assignment {
 }
 
 /// What is proposed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum Choice {
     /// These devices and no others.
@@ -35,7 +38,8 @@ impl Choice {
 }
 
 /// One way to serve the claim.
-#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Proposal {
     /// The devices.

@@ -27,8 +27,36 @@ mod access {
     }
 }
 
+const ACCESS_WORDS: [(&str, Access); 3] = [
+    ("read", Access::READ),
+    ("write", Access::WRITE),
+    ("make", Access::MAKE),
+];
+
+impl Serialize for Access {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let set = |(word, flag): (&'static str, Self)| ((*self & flag) == flag).then_some(word);
+        serializer.collect_seq(ACCESS_WORDS.into_iter().filter_map(set))
+    }
+}
+
+impl<'de> Deserialize<'de> for Access {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut access = Self::default();
+        for word in Vec::<String>::deserialize(deserializer)? {
+            let known = ACCESS_WORDS.iter().find(|(known, _)| *known == word);
+            let (_, flag) = known.ok_or_else(|| {
+                serde::de::Error::unknown_variant(&word, &["read", "write", "make"])
+            })?;
+            access |= *flag;
+        }
+        Ok(access)
+    }
+}
+
 /// Opaque parameters to be checked, before anything is allocated.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct CandidateParameters {
     /// The driver they are meant for.
@@ -40,7 +68,8 @@ pub struct CandidateParameters {
 }
 
 /// Something wrong with parameters.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Violation {
     /// The path from the top of the parameters; empty for the whole.
@@ -50,7 +79,8 @@ pub struct Violation {
 }
 
 /// One device that the claim got.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct AllocatedDevice {
     /// The request it serves.
@@ -69,7 +99,8 @@ pub struct AllocatedDevice {
 }
 
 /// A claim and the devices it got on this node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct AllocatedClaim {
     /// The claim's UID.
@@ -93,7 +124,8 @@ pub struct AllocatedClaim {
 }
 
 /// An environment variable, or an option of a daemon.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Variable {
     /// Its name.
@@ -103,7 +135,8 @@ pub struct Variable {
 }
 
 /// What a device node in `/dev` stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum NodeKind {
@@ -119,7 +152,8 @@ pub enum NodeKind {
 }
 
 /// A device node to appear in the container.
-#[derive(Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct DeviceNode {
     /// Absolute path in the container.
@@ -140,7 +174,8 @@ pub struct DeviceNode {
 }
 
 /// A bind mount into the container.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Mount {
     /// Absolute path on the host.
@@ -156,7 +191,8 @@ pub struct Mount {
 }
 
 /// When a hook runs in the life of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum HookStage {
@@ -178,7 +214,8 @@ pub enum HookStage {
 }
 
 /// A program of the node that the container runtime calls.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct ContainerHook {
     /// When.
@@ -194,7 +231,8 @@ pub struct ContainerHook {
 }
 
 /// A network interface moved from the node into the container.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct NetworkInterface {
     /// Its name on the host.
@@ -206,7 +244,8 @@ pub struct NetworkInterface {
 }
 
 /// What changes in containers.
-#[derive(Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct ContainerEdits {
     /// A position in the claim's devices; `None`: all containers that use the claim.
@@ -249,7 +288,8 @@ pub enum ComputeMode {
 }
 
 /// Sets who may use a GPU at once.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct SetComputeMode {
     /// A position in the claim's devices.
@@ -279,7 +319,8 @@ pub enum TimeSlice {
 }
 
 /// Sets how long a turn is.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct SetTimeSlice {
     /// A position in the claim's devices.
@@ -289,7 +330,8 @@ pub struct SetTimeSlice {
 }
 
 /// Turns partitioning of a GPU on or off.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct SetMigMode {
     /// A position in the claim's devices; for a partition, its parent is meant.
@@ -309,7 +351,8 @@ pub struct Placement {
 }
 
 /// Makes a GPU instance.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct CreateGpuInstance {
     /// A position in the claim's devices; for a partition, its parent is meant.
@@ -321,7 +364,8 @@ pub struct CreateGpuInstance {
 }
 
 /// Makes a compute instance in a GPU instance.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct CreateComputeInstance {
     /// The earlier step: a position in the plan's actions.
@@ -332,7 +376,8 @@ pub struct CreateComputeInstance {
 }
 
 /// Removes a GPU instance and the compute instances in it.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct DestroyGpuInstance {
     /// A position in the claim's devices; for a partition, its parent is meant.
@@ -342,7 +387,8 @@ pub struct DestroyGpuInstance {
 }
 
 /// Gives a PCI device to another kernel driver.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct BindPciDriver {
     /// A position in the claim's devices.
@@ -352,7 +398,8 @@ pub struct BindPciDriver {
 }
 
 /// Starts a daemon that was granted by name.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct StartDaemon {
     /// Its name.
@@ -364,7 +411,8 @@ pub struct StartDaemon {
 }
 
 /// Stops a daemon that was started for this claim.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct StopDaemon {
     /// Its name.
@@ -372,7 +420,8 @@ pub struct StopDaemon {
 }
 
 /// Opens a channel for memory shared between nodes.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct OpenImexChannel {
     /// The channel.
@@ -380,7 +429,8 @@ pub struct OpenImexChannel {
 }
 
 /// Connects the devices of one partition of the fabric.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct ActivateFabricPartition {
     /// The partition.
@@ -390,7 +440,8 @@ pub struct ActivateFabricPartition {
 }
 
 /// Writes one attribute of a device in sysfs.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct WriteSysfs {
     /// A position in the claim's devices.
@@ -418,7 +469,8 @@ pub enum PropertyValue {
 }
 
 /// Sets a property that the device layer knows by name.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct SetProperty {
     /// A position in the claim's devices.
@@ -430,7 +482,8 @@ pub struct SetProperty {
 }
 
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum Action {
     /// Set who may use a GPU at once.
@@ -475,7 +528,8 @@ pub enum Action {
 }
 
 /// What the claim's status says of a device.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct DeviceStatus {
     /// A position in the claim's devices.
@@ -485,7 +539,8 @@ pub struct DeviceStatus {
 }
 
 /// What is to be done.
-#[derive(Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Plan {
     /// The steps, in order.

@@ -14,6 +14,7 @@ pub struct Counts {
     nanos: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    memory: AtomicU64,
     failures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -28,6 +29,8 @@ pub struct CountsSnapshot {
     pub cache_hits: u64,
     /// Questions that were looked up there in vain.
     pub cache_misses: u64,
+    /// The most memory that any call used, in bytes.
+    pub memory_bytes: u64,
     /// Calls without an answer to use, by [`CallError::kind`]; refusals count too.
     pub failures: BTreeMap<&'static str, u64>,
 }
@@ -42,6 +45,7 @@ impl Counts {
             time: Duration::from_nanos(read(&self.nanos)),
             cache_hits: read(&self.hits),
             cache_misses: read(&self.misses),
+            memory_bytes: read(&self.memory),
             failures: self
                 .failures
                 .lock()
@@ -50,7 +54,8 @@ impl Counts {
         }
     }
 
-    pub(super) fn called(&self, time: Duration) {
+    pub(super) fn called(&self, time: Duration, memory: u64) {
+        self.memory.fetch_max(memory, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.nanos.fetch_add(
             u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),

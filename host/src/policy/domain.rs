@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::types::{Parameters, Text, Value};
 
 /// Nodes that share one fabric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Clique {
     /// How many nodes it has in all.
@@ -17,7 +19,8 @@ pub struct Clique {
 }
 
 /// A node that may join the domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct CandidateNode {
     /// A position in the cliques.
@@ -31,7 +34,8 @@ pub struct CandidateNode {
 }
 
 /// One domain that needs nodes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Domain {
     /// How many it needs.
@@ -54,7 +58,8 @@ pub struct Domain {
 }
 
 /// One way to place the domain.
-#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct NodeSet {
     /// Positions in the nodes, as many as are needed.

@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lower};
 
 use super::types::{Consumption, Parameters, Quantity, Text, Value};
 
 /// One pool of devices on the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Pool {
     /// The driver that publishes it.
@@ -20,7 +22,8 @@ pub struct Pool {
 }
 
 /// One counter that several devices draw from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Counter {
     /// A position in the pools.
@@ -37,7 +40,8 @@ pub struct Counter {
 }
 
 /// Devices as one table: device i, attribute j is at `i * n + j`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct DeviceTable {
     /// The pool of each device; its length is the number of devices.
@@ -51,7 +55,8 @@ pub struct DeviceTable {
 }
 
 /// How many devices a request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum Amount {
     /// Exactly so many.
@@ -63,7 +68,8 @@ pub enum Amount {
 }
 
 /// A request that is mapped to the policy, or one alternative of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Request {
     /// Which request of the claim; alternatives of one request have equal slots.
@@ -80,7 +86,8 @@ pub struct Request {
 }
 
 /// What a constraint demands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum ConstraintKind {
@@ -93,7 +100,8 @@ pub enum ConstraintKind {
 }
 
 /// A constraint that touches at least one of the requests.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Constraint {
     /// What it demands.
@@ -108,7 +116,8 @@ pub struct Constraint {
 }
 
 /// One claim on one node, as a policy sees it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Situation {
     /// The texts of everything else; see [`Texts`].

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::types::{Consumption, Quantity, Text, Value};
 
 /// A piece of hardware that the host found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Unit {
     /// Its stable identity on the node.
@@ -18,7 +20,8 @@ pub struct Unit {
 }
 
 /// Something that is known about a unit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Fact {
     /// A position in the units.
@@ -30,7 +33,8 @@ pub struct Fact {
 }
 
 /// The hardware of one node.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Hardware {
     /// The node, when declared.
@@ -44,7 +48,8 @@ pub struct Hardware {
 }
 
 /// Capacity that may be asked for in part, from a list.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct RequestValues {
     /// What a request gets that asks nothing.
@@ -54,7 +59,8 @@ pub struct RequestValues {
 }
 
 /// Capacity that may be asked for in part, from a range.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct RequestRange {
     /// What a request gets that asks nothing.
@@ -68,7 +74,8 @@ pub struct RequestRange {
 }
 
 /// How a capacity may be asked for.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum RequestPolicy {
     /// As a whole number of what there is.
@@ -83,7 +90,8 @@ pub enum RequestPolicy {
 }
 
 /// A capacity of a published device.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct PublishedCapacity {
     /// What there is.
@@ -93,7 +101,8 @@ pub struct PublishedCapacity {
 }
 
 /// A published device.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct PublishedDevice {
     /// Its name in the pool.
@@ -105,7 +114,8 @@ pub struct PublishedDevice {
 }
 
 /// A counter that several devices draw from.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct PublishedCounter {
     /// Its counter set.
@@ -118,7 +128,8 @@ pub struct PublishedCounter {
 }
 
 /// What a taint does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum TaintEffect {
@@ -134,7 +145,8 @@ pub enum TaintEffect {
 }
 
 /// A mark on a device.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Taint {
     /// A position in the list of devices.
@@ -148,7 +160,8 @@ pub struct Taint {
 }
 
 /// What the node announces.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Announcement {
     /// The texts of everything else.
@@ -174,7 +187,8 @@ pub struct Announcement {
 }
 
 /// Something that happened to a device.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct HealthEvent {
     /// A position in the devices; `None`: all of the node.
@@ -193,7 +207,8 @@ pub struct HealthEvent {
 }
 
 /// A taint that a device has now.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct CurrentTaint {
     /// A position in the devices.
@@ -205,7 +220,8 @@ pub struct CurrentTaint {
 }
 
 /// An event and what it happened to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Incident {
     /// The names of the published devices.
@@ -217,7 +233,8 @@ pub struct Incident {
 }
 
 /// A taint to take away.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct ClearedTaint {
     /// A position in the devices.
@@ -227,7 +244,8 @@ pub struct ClearedTaint {
 }
 
 /// What changes.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum TaintChange {
     /// A taint to set.

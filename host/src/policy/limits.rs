@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// How much one policy may use. What exceeds a limit is refused at load or cut off in a call, each
 /// limit with an error of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of the component. Checked before anything is read: compiling costs time that grows with
     /// size, about 1.3 ms a KiB.

@@ -226,7 +226,7 @@ impl Policy {
             &loaded.identity.limits,
             until,
         );
-        self.counts.called(outcome.took);
+        self.counts.called(outcome.took, outcome.memory);
         outcome
             .answer
             .map(|(answer,)| answer)

@@ -8,14 +8,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// An exact Kubernetes quantity: `units + nanos / 10^9`.
 ///
 /// Ordered by value, because `nanos` is never negative and never a whole unit.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ComponentType, Lift, Lower,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Quantity {
     /// The greatest whole number not above the quantity.
@@ -64,7 +64,8 @@ impl Quantity {
 pub type Text = u32;
 
 /// The value of one attribute of one device.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(variant)]
 pub enum Value {
     /// The device does not have the attribute.
@@ -97,7 +98,8 @@ pub enum Value {
 }
 
 /// Why a hook has no answer: an answer, not a failure.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lift, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Refusal {
     /// One sentence for the person whose pod is waiting.
@@ -115,7 +117,8 @@ impl fmt::Display for Refusal {
 }
 
 /// Whose hand wrote opaque parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]
 pub enum ParameterSource {
@@ -128,7 +131,8 @@ pub enum ParameterSource {
 }
 
 /// Opaque parameters of one driver, as they were written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Parameters {
     /// Positions in the question's requests; never empty but in `place`.
@@ -142,7 +146,8 @@ pub struct Parameters {
 }
 
 /// How much of one counter one device uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Consumption {
     /// A position in the table of devices.

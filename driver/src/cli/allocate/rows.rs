@@ -204,7 +204,7 @@ fn pending(result: &Result<Chosen, Pending>) -> String {
 }
 
 /// Why something is pending, in a few words.
-pub(super) fn in_short(pending: &Pending) -> String {
+pub(crate) fn in_short(pending: &Pending) -> String {
     match pending {
         Pending::Blocked(blockers) => match blockers.as_slice() {
             [one] => one.in_short(),

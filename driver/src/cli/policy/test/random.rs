@@ -1,0 +1,120 @@
+//! `--random`: clusters that nobody thought of, and the smallest one that shows the fault.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+use supercargo_host::objects::write;
+
+use super::Measure;
+use crate::cli::Failure;
+use crate::fixtures::random::{By, Fault, Generator, judge, shrink};
+use crate::fixtures::{Candidate, Case};
+
+/// Random clusters.
+#[derive(Debug, Args)]
+pub(super) struct RandomFlags {
+    /// Try so many random clusters too, made of what the policy declares and the fixtures show
+    ///
+    /// The policy must not trap, run over a limit, propose devices that it may not, or propose nothing
+    /// but what breaks a rule. What fails is made as small as it can be and written as a fixture.
+    #[arg(long, value_name = "N")]
+    random: Option<u32>,
+
+    /// Where the random clusters begin: the same number gives the same clusters
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "random")]
+    seed: u64,
+
+    /// Let it also be a fault to do worse than first fit by this measure
+    #[arg(long, value_name = "MEASURE", requires = "random")]
+    worse_by: Option<Measure>,
+
+    /// The attribute whose values make groups, where its name does not tell
+    #[arg(long, value_name = "ATTRIBUTE", requires = "worse_by")]
+    group_by: Option<String>,
+}
+
+/// What came of the search.
+pub(super) struct Search {
+    tried: u32,
+    seed: u64,
+    found: Option<Found>,
+}
+
+struct Found {
+    seed: u64,
+    fault: Fault,
+    text: String,
+    file: PathBuf,
+}
+
+impl RandomFlags {
+    /// Tries the clusters until one fails.
+    pub(super) fn search(&self, cases: &[Case], candidate: &Candidate, folder: &Path) -> Result<Option<Search>, Failure> {
+        let Some(wanted) = self.random else { return Ok(None) };
+        let (_, policy) = candidate.load(&super::settings(cases))?;
+        let generator = Generator::new(&policy.description().interests, cases);
+        let by = self.worse_by.map(|measure| By {
+            measure: match measure {
+                Measure::Placed => crate::fixtures::random::Measure::Placed,
+                Measure::Locality => crate::fixtures::random::Measure::Locality,
+                Measure::Stranded => crate::fixtures::random::Measure::Stranded,
+            },
+            group_by: self.group_by.clone(),
+        });
+        for tried in 0..wanted {
+            let seed = self.seed.wrapping_add(u64::from(tried));
+            let fixture = generator.fixture(seed);
+            let Some(fault) = judge(&fixture, candidate, by.as_ref()) else { continue };
+            let (small, fault) = shrink(fixture, fault, candidate, by.as_ref());
+            let inner = folder.join("fixtures");
+            let into = if inner.is_dir() { inner } else { folder.to_owned() };
+            let into = if into.is_file() { into.parent().map(Path::to_owned).unwrap_or_default() } else { into };
+            let file = into.join(format!("random-{seed}.yaml"));
+            let value = serde_json::to_value(fault.expectation(small)).unwrap_or_default();
+            let comment = format!("# Found by --random with --seed {seed}: {}\n", fault.told.replace('\n', " "));
+            let text = format!("{comment}{}", write::yaml_values(&[value]));
+            fs::write(&file, &text)?;
+            return Ok(Some(Search {
+                tried: tried + 1,
+                seed: self.seed,
+                found: Some(Found { seed, fault, text, file }),
+            }));
+        }
+        Ok(Some(Search { tried: wanted, seed: self.seed, found: None }))
+    }
+}
+
+impl Search {
+    pub(super) fn failed(&self) -> bool {
+        self.found.is_some()
+    }
+
+    pub(super) fn told(&self) -> String {
+        match &self.found {
+            None => format!("{} random clusters from seed {}: no fault found\n", self.tried, self.seed),
+            Some(found) => format!(
+                "random cluster {} (--seed {}): {}\n\n{}\nwritten to {}\n",
+                self.tried,
+                found.seed,
+                found.fault.told,
+                found.text.lines().map(|line| format!("    {line}\n")).collect::<String>(),
+                found.file.display()
+            ),
+        }
+    }
+
+    pub(super) fn value(&self) -> Value {
+        json!({
+            "tried": self.tried,
+            "seed": self.seed,
+            "fault": self.found.as_ref().map(|found| json!({
+                "seed": found.seed,
+                "kind": found.fault.kind,
+                "told": found.fault.told,
+                "fixture": found.file.display().to_string(),
+            })),
+        })
+    }
+}
