@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod failure;
 mod journaled;
+mod plan;
 mod policy;
 
 use std::process::ExitCode;
@@ -44,6 +45,9 @@ Examples:
   What would a vendor's policy do better?
     supercargo compare -f scene.yaml --policy nvlink-groups.wasm
 
+  What would be done to the node for this claim, and may it?
+    supercargo plan -f claim.yaml --topology node.yaml --config configuration.yaml
+
   Is this policy fit to be loaded?
     supercargo policy check nvlink-groups.wasm
 
@@ -68,6 +72,7 @@ enum Command {
     Allocate(allocate::Allocate),
     Compare(compare::Compare),
     Explain(explain::Explain),
+    Plan(plan::Plan),
     Policy(policy::Policy),
     Completions(completions::Completions),
 }
@@ -79,6 +84,7 @@ impl Cli {
             Command::Allocate(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Plan(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Completions(command) => command.run(),
         }

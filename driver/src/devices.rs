@@ -14,6 +14,11 @@ use k8s_openapi::api::resource::v1::{CounterSet, Device};
 use serde::{Deserialize, Serialize};
 use supercargo_host::plan::{Step, UnitId};
 
+mod folder;
+pub mod nvidia;
+mod settings;
+pub mod simulated;
+
 /// A piece of hardware and what is known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unit {
@@ -111,9 +116,11 @@ pub struct Undo(pub serde_json::Value);
 pub struct HealthEvent {
     /// The hardware; `None`: all of the node.
     pub unit: Option<UnitId>,
-    /// The announced device, where the event is about a part of the hardware.
+    /// The part of the hardware that it is about, by the name that [`Source::announce`] gives it;
+    /// `None`: all of the hardware. Where nothing of that name is announced, all of it is meant.
     pub device: Option<String>,
-    /// What saw it, such as `nvml.xid`.
+    /// What saw it, in the words of the contract (`wit/inventory.wit`): `xid`, `ecc`, `nvlink`,
+    /// `thermal`, `pci`, `lost` or `recovered`.
     pub source: String,
     /// The source's own number for it; 0: it is well again.
     pub code: i64,
@@ -170,6 +177,13 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// What is announced of the hardware when no policy has a say.
     fn announce(&self, units: &[Unit]) -> Result<Announced, DeviceError>;
+
+    /// What the hardware needs so that these devices of one claim are there, when no policy plans for
+    /// them: the instances behind partitions that are announced before they exist. Most devices need
+    /// nothing. The steps are the host's own and need no grant.
+    fn built_in_steps(&self, _devices: &[AnnouncedDevice]) -> Result<Vec<Step>, DeviceError> {
+        Ok(Vec::new())
+    }
 
     /// What makes a device visible in a container. Asked after the steps of the claim ran, so that a
     /// partition that a step made is there.

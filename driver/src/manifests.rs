@@ -64,7 +64,11 @@ impl BadDocuments {
 impl Manifests {
     /// Reads files, folders and standard input; every error of every document, or none.
     pub fn read(paths: &[PathBuf]) -> Result<Self, ManifestError> {
-        let sources = input::read(paths)?;
+        Self::of(input::read(paths)?)
+    }
+
+    /// Reads texts; every error of every document, or none.
+    pub fn of(sources: Vec<input::Source>) -> Result<Self, ManifestError> {
         let mut all = Read::default();
         let mut files = BTreeMap::new();
         for (number, source) in sources.iter().enumerate() {

@@ -72,14 +72,9 @@ pub fn component(file: &Path) -> Result<Vec<u8>, InputError> {
 
 /// No policies: the answers are upstream's.
 pub fn first_fit(allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
-    let none = Configuration {
-        policies: Vec::new(),
-        rules: Vec::new(),
-        ..Configuration::single("none", "")
-    };
     Ok(Placement::new(
         Arc::clone(allocator),
-        &none,
+        &Configuration::none(),
         Arc::new(Registry::new(engine()?)),
     ))
 }
@@ -119,6 +114,16 @@ pub fn configured(
     allocator: &Arc<Allocator>,
     journal: Option<&Arc<Journal>>,
 ) -> Result<Placement, PolicyError> {
+    load(&configuration(file)?, folder(file), allocator, journal)
+}
+
+/// Where the relative paths of a configuration file begin.
+pub fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// A configuration file, checked.
+pub fn configuration(file: &Path) -> Result<Configuration, PolicyError> {
     let name = file.display().to_string();
     let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
     let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
@@ -135,15 +140,11 @@ pub fn configured(
     for position in 0..configuration.policies.len() {
         configuration.limits(position).map_err(wrong)?;
     }
-    load(
-        &configuration,
-        file.parent().unwrap_or(Path::new("")),
-        allocator,
-        journal,
-    )
+    Ok(configuration)
 }
 
-fn load(
+/// Loads the policies of a configuration, all or none.
+pub fn load(
     configuration: &Configuration,
     folder: &Path,
     allocator: &Arc<Allocator>,

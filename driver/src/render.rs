@@ -7,6 +7,7 @@ pub mod allocation;
 pub mod comparison;
 pub mod decision;
 pub mod devices;
+pub mod plan;
 pub mod progress;
 pub mod reasons;
 pub mod style;

@@ -164,10 +164,11 @@ fn a_node_can_be_asked_for() {
 
 #[test]
 fn help_teaches() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &[],
         &["allocate"],
         &["compare"],
+        &["plan"],
         &["policy"],
         &["policy", "inspect"],
         &["policy", "check"],

@@ -133,6 +133,17 @@ impl Configuration {
         Ok(configuration)
     }
 
+    /// No policies: everything is allocated first fit, and devices are exposed and nothing else.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            policies: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
     /// One policy for every request: what `--policy` on the command line means.
     #[must_use]
     pub fn single(name: &str, wasm: &str) -> Self {

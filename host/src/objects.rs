@@ -12,7 +12,7 @@
 //! prints objects so that kubectl and this module read them again.
 
 mod cluster;
-mod convert;
+pub mod convert;
 mod cross_check;
 mod cures;
 mod decode;
@@ -234,6 +234,20 @@ pub fn read(file: &str, text: &str) -> Read {
             .push(source(document, finding.line).problem(None, finding));
     }
     read
+}
+
+/// Checks an object that was made rather than read, by the same rules. `name` is what problems call
+/// its origin.
+pub fn check(name: &str, object: &Object) -> Vec<Problem> {
+    let unread = Tree {
+        line: 0,
+        value: tree::Value::Null,
+    };
+    let source = Source::generated(name);
+    validate::object(object, &unread, Dialect::V1)
+        .into_iter()
+        .map(|finding| source.problem(object.full_name(), finding))
+        .collect()
 }
 
 #[cfg(test)]

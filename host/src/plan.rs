@@ -7,12 +7,14 @@
 
 mod check;
 mod claim;
+mod diff;
 pub mod grants;
 mod question;
 mod step;
 
 pub use check::{Offence, Place, Refused, Why, check, offences};
 pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
+pub use diff::{Change, changes};
 pub use grants::{Grant, Grants};
 pub use question::question;
 pub use step::{Step, UnitId};
@@ -52,3 +54,6 @@ impl Approved {
         &self.statuses
     }
 }
+
+#[cfg(test)]
+mod tests;

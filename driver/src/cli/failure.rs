@@ -21,6 +21,15 @@ pub enum Failure {
     /// A journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The hardware of a simulated node.
+    #[error(transparent)]
+    Topology(#[from] crate::devices::simulated::TopologyError),
+    /// What the device layer says.
+    #[error(transparent)]
+    Device(#[from] crate::devices::DeviceError),
+    /// What a node announces.
+    #[error(transparent)]
+    Announcement(#[from] crate::node::slices::Defects),
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),

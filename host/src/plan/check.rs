@@ -15,7 +15,7 @@
 //! the device's own folder and nowhere else; and take kind and numbers of a device node from the node
 //! itself. Only root may be able to write to the folders on the way.
 
-mod actions;
+pub(super) mod actions;
 mod edits;
 mod offence;
 

@@ -153,6 +153,18 @@ fn positions(index: usize, action: &Action, plan: &Plan) -> Result<Vec<u32>, u32
     })
 }
 
+/// The names of the devices that a step names; none where it is about the claim as a whole.
+pub(in crate::plan) fn device_names(
+    index: usize,
+    action: &Action,
+    plan: &Plan,
+    claim: &ClaimOnNode,
+) -> Vec<String> {
+    let positions = positions(index, action, plan).unwrap_or_default();
+    let devices = positions.iter().filter_map(|at| device(claim, *at));
+    devices.map(|device| device.device.clone()).collect()
+}
+
 /// Field, value and problem of what no grant can make right.
 fn senseless(action: &Action) -> Option<(&'static str, String, &'static str)> {
     let plain = |field, name: &str| {
@@ -362,8 +374,6 @@ fn daemon(name: &str, options: &[Variable], grants: &Grants) -> DaemonGrant {
 
 /// The field of a step that the grants would have to admit, and its value.
 fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
-    let all =
-        |mut admitted: Box<dyn FnMut(&Grant) -> bool + '_>| !grants.iter().any(|g| admitted(g));
     match action {
         Action::SetComputeMode(step) => ("mode", word(&step.mode)),
         Action::SetTimeSlice(step) => ("interval", word(&step.interval)),
@@ -380,7 +390,7 @@ fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
         }
         Action::StartDaemon(step) => {
             let named = |grant: &Grant| grant.start_daemon.iter().any(|d| d.name == step.daemon);
-            if all(Box::new(named)) {
+            if !grants.iter().any(named) {
                 return ("daemon", step.daemon.clone());
             }
             let options = step.options.iter();
@@ -398,14 +408,14 @@ fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
                 let mut sysfs = grant.write_sysfs.iter();
                 sysfs.any(|sysfs| sysfs.attribute.admits(&step.attribute, sensitive))
             };
-            if all(Box::new(named)) {
+            if !grants.iter().any(named) {
                 return ("attribute", step.attribute.clone());
             }
             ("value", step.value.clone())
         }
         Action::SetProperty(step) => {
             let named = |grant: &Grant| grant.set_property.iter().any(|p| p.name == step.name);
-            if all(Box::new(named)) {
+            if !grants.iter().any(named) {
                 return ("name", step.name.clone());
             }
             ("value", word(&Scalar::from(&step.value)))
@@ -414,7 +424,7 @@ fn field(action: &Action, grants: &Grants) -> (&'static str, String) {
 }
 
 /// A value as YAML has it.
-fn word(value: &impl serde::Serialize) -> String {
+pub(in crate::plan) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),
@@ -423,7 +433,7 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// The step in terms of hardware; none where a position is none.
-pub(super) fn step(action: &Action, claim: &ClaimOnNode) -> Option<Step> {
+pub(in crate::plan) fn step(action: &Action, claim: &ClaimOnNode) -> Option<Step> {
     let unit = |position: u32| Some(device(claim, position)?.unit.clone());
     let units = |positions: &[u32]| {
         let mut units: Vec<_> = devices(claim, positions)

@@ -74,7 +74,7 @@ enum Verdict<'a> {
     Never(&'static str, String, &'static str),
     /// Grants must admit all of this, from the first that is missing on: field, value, test. The last
     /// test is of the whole entry. And the least grant that does.
-    Asks(Vec<(&'static str, String, Test<'a>)>, Option<Grant>),
+    Asks(Vec<(&'static str, String, Test<'a>)>, Option<Box<Grant>>),
 }
 
 type Test<'a> = Box<dyn Fn(&Grant) -> bool + 'a>;
@@ -132,7 +132,7 @@ impl Checker<'_> {
             field: (*field).to_owned(),
             value: value.clone(),
             why,
-            missing: least.map(Box::new),
+            missing: least,
         })
     }
 }
@@ -151,7 +151,10 @@ fn variable(variable: &Variable) -> Verdict<'_> {
         environment: vec![name],
         ..Grant::default()
     });
-    Verdict::Asks(vec![("name", name.clone(), Box::new(test))], least)
+    Verdict::Asks(
+        vec![("name", name.clone(), Box::new(test))],
+        least.map(Box::new),
+    )
 }
 
 fn device_node(node: &DeviceNode) -> Verdict<'_> {
@@ -198,7 +201,7 @@ fn device_node(node: &DeviceNode) -> Verdict<'_> {
         }],
         ..Grant::default()
     });
-    Verdict::Asks(tests, least)
+    Verdict::Asks(tests, least.map(Box::new))
 }
 
 fn mount(mount: &Mount) -> Verdict<'_> {
@@ -243,7 +246,7 @@ fn mount(mount: &Mount) -> Verdict<'_> {
         }],
         ..Grant::default()
     });
-    Verdict::Asks(tests, least)
+    Verdict::Asks(tests, least.map(Box::new))
 }
 
 /// A path in the container for a grant: none where it is that on the node; none at all where it cannot
@@ -316,7 +319,7 @@ fn hook(hook: &ContainerHook) -> Verdict<'_> {
             ..Grant::default()
         })
     };
-    Verdict::Asks(tests, least())
+    Verdict::Asks(tests, least().map(Box::new))
 }
 
 fn interface(interface: &NetworkInterface) -> Verdict<'_> {
@@ -342,7 +345,10 @@ fn interface(interface: &NetworkInterface) -> Verdict<'_> {
         network_interfaces: vec![name],
         ..Grant::default()
     });
-    Verdict::Asks(vec![("host-name", name.clone(), Box::new(test))], least)
+    Verdict::Asks(
+        vec![("host-name", name.clone(), Box::new(test))],
+        least.map(Box::new),
+    )
 }
 
 fn group(group: &u32) -> Verdict<'_> {
@@ -361,6 +367,6 @@ fn group(group: &u32) -> Verdict<'_> {
     };
     Verdict::Asks(
         vec![("group", group.to_string(), Box::new(test))],
-        Some(least),
+        Some(Box::new(least)),
     )
 }

@@ -62,18 +62,14 @@ pub enum ClaimError {
     },
     /// Devices of the driver in a pool that is not this node's.
     #[error(
-        "claim {claim} holds device {device} of pool {pool}, and {driver} on node {node} serves pool \
-         {here} alone: the claim was allocated for another node"
+        "claim {claim} holds a device of pool {pool}, and node {node} serves pool {here} alone: the \
+         claim was allocated for another node"
     )]
     OtherNode {
         /// `namespace/name`.
         claim: String,
-        /// The device.
-        device: String,
-        /// Its pool.
+        /// The device's pool.
         pool: String,
-        /// The driver.
-        driver: String,
         /// This node.
         node: String,
         /// This node's pool.
@@ -174,9 +170,7 @@ impl Announcement<'_> {
         if result.pool != self.pool {
             return Err(ClaimError::OtherNode {
                 claim: claim.to_owned(),
-                device: result.device.clone(),
                 pool: result.pool.clone(),
-                driver: self.driver.to_owned(),
                 node: self.node.to_owned(),
                 here: self.pool.to_owned(),
             });

@@ -69,10 +69,16 @@ pub struct HookGrant {
 }
 
 /// Whether a path in the container is granted: by pattern, or by being the path on the node.
-fn container(granted: Option<&Path>, host: &str, container: &str, sensitive: bool) -> bool {
+fn container(
+    granted: Option<&Path>,
+    host_pattern: &Path,
+    host: &str,
+    container: &str,
+    sensitive: bool,
+) -> bool {
     match granted {
         Some(pattern) => pattern.admits(container, sensitive),
-        None => container == host,
+        None => container == host && host_pattern.admits(container, sensitive),
     }
 }
 
@@ -87,7 +93,14 @@ impl DeviceNodeGrant {
     pub(in crate::plan) fn admits_paths(&self, node: &DeviceNode) -> bool {
         let sensitive = sensitive::node_target(&node.path);
         let granted = self.container_path.as_ref();
-        self.admits_host(node) && container(granted, host_path(node), &node.path, sensitive)
+        self.admits_host(node)
+            && container(
+                granted,
+                &self.host_path,
+                host_path(node),
+                &node.path,
+                sensitive,
+            )
     }
 
     /// All of it.
@@ -125,7 +138,14 @@ impl MountGrant {
         let target = &mount.container_path;
         let sensitive = sensitive::mount_target(target);
         let granted = self.container_path.as_ref();
-        self.admits_host(mount) && container(granted, &mount.host_path, target, sensitive)
+        self.admits_host(mount)
+            && container(
+                granted,
+                &self.host_path,
+                &mount.host_path,
+                target,
+                sensitive,
+            )
     }
 
     /// Both paths, and writing.
