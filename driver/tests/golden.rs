@@ -183,7 +183,7 @@ fn help_teaches() {
         &["completions"],
         &["help", "allocate"],
     ];
-    for command in commands {
+    for &command in commands {
         let run = if command.first() == Some(&"help") {
             supercargo(command, "")
         } else {

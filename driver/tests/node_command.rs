@@ -63,7 +63,11 @@ impl Place {
         let errors = String::from_utf8(output.stderr).unwrap();
         let errors = errors.replace(self.0.path().to_str().unwrap(), "(folder)");
         let said: Vec<&str> = errors.lines().filter(|line| !is_log(line)).collect();
-        format!("exit {}\n{}", output.status.code().unwrap(), said.join("\n"))
+        format!(
+            "exit {}\n{}",
+            output.status.code().unwrap(),
+            said.join("\n")
+        )
     }
 }
 
@@ -98,7 +102,13 @@ fn every_mistake_has_its_cure() {
     ];
     let told: Vec<String> = cases
         .iter()
-        .map(|case| format!("$ supercargo node {}\n{}\n", case.join(" "), place.told(case)))
+        .map(|case| {
+            format!(
+                "$ supercargo node {}\n{}\n",
+                case.join(" "),
+                place.told(case)
+            )
+        })
         .collect();
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("node-mistakes", told.join("\n").replace(&port, "(taken)"));
@@ -147,7 +157,11 @@ impl Running {
 
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -171,7 +185,10 @@ fn a_node_driver_without_a_cluster_lives_says_what_it_waits_for_and_ends_when_to
         "{ready}"
     );
     let metrics = running.get("/metrics");
-    assert!(metrics.contains("supercargo_build_info{version="), "{metrics}");
+    assert!(
+        metrics.contains("supercargo_build_info{version="),
+        "{metrics}"
+    );
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
     assert!(running.get("/other").starts_with("HTTP/1.1 404"));
     let registry = fs::read_dir(place.path("registry")).unwrap();

@@ -245,7 +245,9 @@ impl Claims {
             let set_aside = this.executor.ledger.refresh()?;
             let settled = this.executor.settle();
             let prepared = this.executor.ledger.all();
-            let prepared = prepared.iter().filter(|entry| entry.state == State::Prepared);
+            let prepared = prepared
+                .iter()
+                .filter(|entry| entry.state == State::Prepared);
             Ok(Recovered {
                 prepared: prepared.count(),
                 set_aside,
@@ -314,7 +316,9 @@ impl Claims {
     #[must_use]
     pub fn prepared(&self) -> Vec<ClaimOnNode> {
         let entries = self.executor.ledger.all();
-        let prepared = entries.iter().filter(|entry| entry.state == State::Prepared);
+        let prepared = entries
+            .iter()
+            .filter(|entry| entry.state == State::Prepared);
         prepared.map(|entry| entry.record.claim.clone()).collect()
     }
 
@@ -375,7 +379,9 @@ impl Claims {
             }
             match self.unprepare(&claim.uid).await {
                 Ok(_) => tracing::info!(
-                    claim = claim.uid, name = claim.name, namespace = claim.namespace,
+                    claim = claim.uid,
+                    name = claim.name,
+                    namespace = claim.namespace,
                     "unprepared a claim that the API server does not know any more"
                 ),
                 Err(error) => tracing::warn!(

@@ -72,9 +72,16 @@ async fn a_prepared_claim_is_answered_for_from_the_checkpoint() {
     let (claims, recovered) = node.start().await;
     assert_eq!(recovered.prepared, 1);
     fs::write(node.folder.join("api/down"), "").unwrap();
-    assert_eq!(prepare(&claims, &claim).await.unwrap().devices, first.devices);
+    assert_eq!(
+        prepare(&claims, &claim).await.unwrap().devices,
+        first.devices
+    );
     let other = Claim::of("b", &["gpu-1"]);
-    assert!(refused(&claims, &other).await.contains("cannot get resourceclaims"));
+    assert!(
+        refused(&claims, &other)
+            .await
+            .contains("cannot get resourceclaims")
+    );
     assert_eq!(node.state(), before);
 }
 
@@ -91,12 +98,17 @@ async fn steps_are_done_and_taken_back() {
     assert_eq!(prepared.statuses[0].json, r#"{"set up by":"foreman"}"#);
     assert_eq!(prepared.policies[0].policy, "foreman");
     let cdi = node.cdi(&claim);
-    let mounts = cdi["devices"][0]["containerEdits"]["mounts"].as_array().unwrap();
+    let mounts = cdi["devices"][0]["containerEdits"]["mounts"]
+        .as_array()
+        .unwrap();
     let shown = |mount: &Value| mount["containerPath"].as_str().unwrap().to_owned();
     let shown: Vec<String> = mounts.iter().map(shown).collect();
     assert_eq!(
         shown,
-        ["/var/run/supercargo/devices/gpu-0", "/var/run/supercargo/daemons/mps"]
+        [
+            "/var/run/supercargo/devices/gpu-0",
+            "/var/run/supercargo/daemons/mps"
+        ]
     );
     assert_eq!(claims.unprepare(&claim.uid).await.unwrap(), []);
     assert_eq!(node.state(), before);
@@ -120,14 +132,20 @@ async fn what_a_claim_holds_reaches_the_policy_and_the_containers() {
 #[tokio::test]
 async fn a_device_is_never_in_two_claims() {
     let (_folder, node) = node();
-    let (first, second) = (Claim::of("a", &["gpu-0"]), Claim::of("b", &["gpu-1", "gpu-0"]));
+    let (first, second) = (
+        Claim::of("a", &["gpu-0"]),
+        Claim::of("b", &["gpu-1", "gpu-0"]),
+    );
     node.has(&first);
     node.has(&second);
     let (claims, _) = node.start().await;
     prepare(&claims, &first).await.unwrap();
     let before = node.state();
     let error = refused(&claims, &second).await;
-    assert!(error.contains("device gpu-0 is still prepared for claim default/a"), "{error}");
+    assert!(
+        error.contains("device gpu-0 is still prepared for claim default/a"),
+        "{error}"
+    );
     assert_eq!(node.state(), before);
 
     claims.unprepare(&first.uid).await.unwrap();
@@ -162,7 +180,10 @@ async fn shares_and_administrators_may_be_beside_others() {
 async fn claims_of_one_batch_do_not_hinder_each_other() {
     let (_folder, node) = node();
     let good: Vec<Claim> = vec![Claim::of("a", &["gpu-0"]), Claim::of("b", &["gpu-1"])];
-    let bad = [Claim::of("nowhere", &["gpu-7"]), Claim::of("missing", &["gpu-1"])];
+    let bad = [
+        Claim::of("nowhere", &["gpu-7"]),
+        Claim::of("missing", &["gpu-1"]),
+    ];
     for claim in good.iter().chain(&bad[..1]) {
         node.has(claim);
     }
@@ -171,7 +192,10 @@ async fn claims_of_one_batch_do_not_hinder_each_other() {
     let answers = futures::future::join_all(all).await;
     assert!(answers[0].is_ok() && answers[1].is_ok());
     let error = answers[2].as_ref().unwrap_err().to_string();
-    assert!(error.contains("holds device gpu-7, which node node-1 does not announce"), "{error}");
+    assert!(
+        error.contains("holds device gpu-7, which node node-1 does not announce"),
+        "{error}"
+    );
     let error = answers[3].as_ref().unwrap_err().to_string();
     assert!(error.contains(r#""missing" not found"#), "{error}");
     assert_eq!(claims.prepared().len(), 2);
@@ -228,7 +252,10 @@ async fn a_refusal_is_told_in_the_policys_words() {
     node.foreman(json!({"refuse": "not before lunch"}));
     let (claims, _) = node.start().await;
     let error = refused(&claims, &claim).await;
-    assert!(error.starts_with("policy foreman did not prepare"), "{error}");
+    assert!(
+        error.starts_with("policy foreman did not prepare"),
+        "{error}"
+    );
     assert!(error.contains("not before lunch"), "{error}");
 }
 
@@ -245,11 +272,18 @@ async fn a_mount_that_leads_elsewhere_is_refused() {
     assert!(error.contains("leads through a symbolic link"), "{error}");
 
     fs::remove_file(&path).unwrap();
-    assert!(refused(&claims, &claim).await.contains("cannot be shown to containers"));
+    assert!(
+        refused(&claims, &claim)
+            .await
+            .contains("cannot be shown to containers")
+    );
     fs::write(&path, "").unwrap();
     prepare(&claims, &claim).await.unwrap();
     let mounts = &node.cdi(&claim)["containerEdits"]["mounts"];
-    assert_eq!(mounts[0]["options"], json!(["bind", "ro", "nosuid", "nodev", "noexec"]));
+    assert_eq!(
+        mounts[0]["options"],
+        json!(["bind", "ro", "nosuid", "nodev", "noexec"])
+    );
 }
 
 #[tokio::test]
@@ -262,7 +296,11 @@ async fn what_cannot_be_undone_is_kept_and_tried_again() {
     prepare(&claims, &claim).await.unwrap();
     let instance = "gpu-0/mig/0-1";
     assert_eq!(node.hardware(&format!("{instance}/profile")), "1g.5gb");
-    let processes = node.folder.join("hardware").join(instance).join("processes");
+    let processes = node
+        .folder
+        .join("hardware")
+        .join(instance)
+        .join("processes");
     fs::write(&processes, "4711 train\n").unwrap();
 
     let error = claims.unprepare(&claim.uid).await.unwrap_err().to_string();
@@ -272,7 +310,10 @@ async fn what_cannot_be_undone_is_kept_and_tried_again() {
     // It does not count as prepared, and cannot be prepared on top of what is left.
     assert!(claims.prepared().is_empty());
     let error = refused(&claims, &claim).await;
-    assert!(error.starts_with("the claim must be unprepared first"), "{error}");
+    assert!(
+        error.starts_with("the claim must be unprepared first"),
+        "{error}"
+    );
     // A restart does not forget it either.
     drop(claims);
     let (claims, recovered) = node.start().await;
@@ -313,7 +354,10 @@ async fn a_claim_made_anew_under_its_name_is_another_claim() {
     moved.uid.clone_from(&claim.uid);
     node.has(&moved);
     let error = refused(&claims, &moved).await;
-    assert!(error.contains("prepared for gpu-0 and now allocated gpu-1"), "{error}");
+    assert!(
+        error.contains("prepared for gpu-0 and now allocated gpu-1"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -326,7 +370,9 @@ async fn a_policy_that_crashes_at_the_end_keeps_nothing() {
     let before = node.state();
     prepare(&claims, &claim).await.unwrap();
     let warnings = claims.unprepare(&claim.uid).await.unwrap();
-    assert!(matches!(&warnings[..], [Warning::PolicyLeftOut { policy, .. }] if policy == "foreman"));
+    assert!(
+        matches!(&warnings[..], [Warning::PolicyLeftOut { policy, .. }] if policy == "foreman")
+    );
     assert_eq!(node.state(), before);
 
     // And so does one that is gone.
@@ -348,7 +394,10 @@ async fn two_instances_see_what_the_other_did() {
     let (old, _) = node.start().await;
     let (new, _) = node.start().await;
     let prepared = prepare(&old, &first).await.unwrap();
-    assert_eq!(prepare(&new, &first).await.unwrap().devices, prepared.devices);
+    assert_eq!(
+        prepare(&new, &first).await.unwrap().devices,
+        prepared.devices
+    );
     assert!(refused(&new, &second).await.contains("default/a"));
     new.unprepare(&first.uid).await.unwrap();
     prepare(&old, &second).await.unwrap();
@@ -367,10 +416,19 @@ async fn a_claim_that_the_api_server_forgot_is_unprepared_at_the_second_look() {
     claims.sweep().await;
     node.lost(&gone);
     claims.sweep().await;
-    assert_eq!(claims.prepared().len(), 2, "its containers may still be ending");
+    assert_eq!(
+        claims.prepared().len(),
+        2,
+        "its containers may still be ending"
+    );
     claims.sweep().await;
     let left = claims.prepared();
-    assert_eq!(left.iter().map(|claim| claim.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(
+        left.iter()
+            .map(|claim| claim.name.as_str())
+            .collect::<Vec<_>>(),
+        ["b"]
+    );
 }
 
 #[tokio::test]
@@ -407,8 +465,13 @@ async fn a_checkpoint_of_the_first_release_is_read_and_what_it_does_not_know_is_
     // Its steps ran again, since there was no CDI file.
     assert_eq!(node.hardware("gpu-0/time-slice"), "long");
     let copy = node.cdi(&Claim::of("a", &["gpu-0"]));
-    let copy = copy["annotations"]["supercargo.dev/checkpoint"].as_str().unwrap();
-    assert!(copy.contains(r#""ofALaterRelease":{"kept":true}"#), "{copy}");
+    let copy = copy["annotations"]["supercargo.dev/checkpoint"]
+        .as_str()
+        .unwrap();
+    assert!(
+        copy.contains(r#""ofALaterRelease":{"kept":true}"#),
+        "{copy}"
+    );
     claims.unprepare(uid).await.unwrap();
     assert_eq!(node.hardware("gpu-0/time-slice"), "driver-default");
     assert_eq!(node.names("data/claims"), [""; 0]);
@@ -452,9 +515,15 @@ async fn damaged_checkpoints_without_a_copy_never_keep_the_driver_from_starting(
         fs::write(claims.join(format!("old.refused-{old}")), "").unwrap();
     }
     let (_, recovered) = node.start().await;
-    let mut told: Vec<String> = recovered.set_aside.iter().map(ToString::to_string).collect();
+    let mut told: Vec<String> = recovered
+        .set_aside
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     told.sort();
-    let told = told.join("\n").replace(&node.folder.display().to_string(), "FOLDER");
+    let told = told
+        .join("\n")
+        .replace(&node.folder.display().to_string(), "FOLDER");
     assert_snapshot!(told);
     assert_eq!(node.names("data/claims").len(), 16);
     let (_, recovered) = node.start().await;

@@ -23,9 +23,15 @@ const SCENARIOS: [(&str, Arrange); 11] = [
     ("a partition is made by a policy", partition_made),
     ("a partition is removed", partition_removed),
     ("a step fails and all is taken back", step_fails),
-    ("a claim is unprepared with steps of its policy", unprepared_with_steps),
+    (
+        "a claim is unprepared with steps of its policy",
+        unprepared_with_steps,
+    ),
     ("a missing CDI file is made again", healed),
-    ("a half prepared claim is found after a crash", found_half_prepared),
+    (
+        "a half prepared claim is found after a crash",
+        found_half_prepared,
+    ),
     ("a damaged checkpoint is found", found_damaged),
     ("files of nobody are found", found_strays),
     ("a claim of an earlier boot is found", found_after_a_boot),

@@ -156,7 +156,11 @@ impl Node {
     pub fn policies(&self, mut policies: Value, rules: Value) {
         for policy in policies.as_array_mut().unwrap() {
             let name = policy["name"].as_str().unwrap().to_owned();
-            let crate_name = if name == "mig-partitions" { "mig-partitions" } else { "foreman" };
+            let crate_name = if name == "mig-partitions" {
+                "mig-partitions"
+            } else {
+                "foreman"
+            };
             policy["wasm"] = json!(wasm(crate_name));
             policy["limits"] = json!({"deadline": "10s"});
         }
@@ -164,7 +168,11 @@ impl Node {
             "apiVersion": "supercargo.dev/v1alpha1", "kind": "Configuration",
             "policies": policies, "rules": rules,
         });
-        fs::write(self.folder.join("configuration.yaml"), configuration.to_string()).unwrap();
+        fs::write(
+            self.folder.join("configuration.yaml"),
+            configuration.to_string(),
+        )
+        .unwrap();
     }
 
     /// One policy for every request: `foreman`, with these orders.
@@ -261,7 +269,9 @@ impl Node {
                     }
                 }
             };
-            let answer = Response::builder().status(status).body(Body::from(body.into_bytes()));
+            let answer = Response::builder()
+                .status(status)
+                .body(Body::from(body.into_bytes()));
             async move { Ok::<_, std::convert::Infallible>(answer.unwrap()) }
         };
         ResourceApi::new(Client::new(service_fn(answer), "default"))

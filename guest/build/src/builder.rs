@@ -172,29 +172,11 @@ impl Builder {
             path: core.clone(),
             source,
         })?;
-        let no_component = |reason| BuildError::NotAComponent {
+        let wasm = componentize(&module).map_err(|reason| BuildError::NotAComponent {
             package: package.name.clone(),
             reason,
-        };
-        let wasm = componentize(&module).map_err(no_component)?;
-        let interfaces = interfaces(&wasm).map_err(no_component)?;
-        if !interfaces.imports.is_empty() {
-            return Err(BuildError::Imports {
-                package: package.name.clone(),
-                imports: interfaces.imports,
-            });
-        }
-        if interfaces.exports.is_empty() {
-            return Err(no_component("it exports nothing".to_owned()));
-        }
-        let path = self.target_dir.join(format!("{}.wasm", package.name));
-        write_if_changed(&path, &wasm)?;
-        Ok(Built {
-            package: package.name.clone(),
-            wasm,
-            path,
-            exports: interfaces.exports,
-        })
+        })?;
+        finish(&package.name, wasm, &self.target_dir)
     }
 
     /// Runs cargo; the path of the core module is in what it reports.
@@ -289,6 +271,33 @@ impl Builder {
     }
 }
 
+/// Refuses what imports anything, and writes the rest to `folder`.
+pub(crate) fn finish(package: &str, wasm: Vec<u8>, folder: &Path) -> Result<Built, BuildError> {
+    let package = package.to_owned();
+    let no_component = |reason| BuildError::NotAComponent {
+        package: package.clone(),
+        reason,
+    };
+    let interfaces = interfaces(&wasm).map_err(no_component)?;
+    if !interfaces.imports.is_empty() {
+        return Err(BuildError::Imports {
+            package,
+            imports: interfaces.imports,
+        });
+    }
+    if interfaces.exports.is_empty() {
+        return Err(no_component("it exports nothing".to_owned()));
+    }
+    let path = folder.join(format!("{package}.wasm"));
+    write_if_changed(&path, &wasm)?;
+    Ok(Built {
+        package,
+        wasm,
+        path,
+        exports: interfaces.exports,
+    })
+}
+
 /// A line of cargo's report; other lines lack one of these fields.
 #[derive(Deserialize)]
 struct Message {
@@ -304,7 +313,7 @@ fn cargo_home() -> Option<PathBuf> {
 
 /// By rename, so that nobody reads half a component; and not at all where nothing changed, so that
 /// what depends on the file's time is left alone.
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     if fs::read(path).is_ok_and(|existing| existing == bytes) {
         return Ok(());
     }

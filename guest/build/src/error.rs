@@ -106,6 +106,50 @@ pub enum BuildError {
         /// Each import by its name.
         imports: Vec<String>,
     },
+    /// A folder holds no policy.
+    #[error(
+        "{} holds no policy: neither Cargo.toml nor policy.yaml. \
+         `supercargo policy new NAME` begins one",
+        folder.display()
+    )]
+    NoProject {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A `policy.yaml` cannot be used.
+    #[error("{}: {reason}", path.display())]
+    PolicyManifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        reason: String,
+    },
+    /// The contract has no such world.
+    #[error("world: there is no world `{world}`; there are: {}", known.join(", "))]
+    NoSuchWorld {
+        /// The world asked for.
+        world: String,
+        /// The worlds there are.
+        known: Vec<String>,
+    },
+    /// The contract itself does not parse.
+    #[error("the contract in this program is damaged: {reason}; install it anew")]
+    Contract {
+        /// What the parser says.
+        reason: String,
+    },
+    /// A language's toolchain is missing.
+    #[error("{language} policies need {tool}, which is not here (looked in {}).\nInstall it:  {cure}", looked.join(", "))]
+    NoTool {
+        /// The language.
+        language: &'static str,
+        /// The program.
+        tool: &'static str,
+        /// Where it was looked for.
+        looked: Vec<&'static str>,
+        /// The command that installs it.
+        cure: &'static str,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

@@ -30,11 +30,15 @@
 mod builder;
 mod cargo;
 mod component;
+mod contract;
 mod error;
+mod project;
 mod toolchain;
 mod workspace;
 
 pub use builder::{Builder, Built, Progress};
 pub use component::{Interfaces, componentize, interfaces};
+pub use contract::WIT;
 pub use error::BuildError;
+pub use project::{Language, Project};
 pub use toolchain::{Std, Toolchain};

@@ -34,7 +34,9 @@ pub struct CandidateNode {
 }
 
 /// One domain that needs nodes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Domain {

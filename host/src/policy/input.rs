@@ -40,7 +40,9 @@ pub struct Counter {
 }
 
 /// Devices as one table: device i, attribute j is at `i * n + j`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct DeviceTable {
@@ -116,7 +118,9 @@ pub struct Constraint {
 }
 
 /// One claim on one node, as a policy sees it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Situation {

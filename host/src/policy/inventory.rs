@@ -33,7 +33,9 @@ pub struct Fact {
 }
 
 /// The hardware of one node.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Hash, ComponentType, Lower, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Hardware {
@@ -128,7 +130,9 @@ pub struct PublishedCounter {
 }
 
 /// What a taint does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 #[component(enum)]
 #[repr(u8)]

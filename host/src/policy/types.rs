@@ -14,7 +14,22 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 /// An exact Kubernetes quantity: `units + nanos / 10^9`.
 ///
 /// Ordered by value, because `nanos` is never negative and never a whole unit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    ComponentType,
+    Lift,
+    Lower,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Quantity {
@@ -146,7 +161,9 @@ pub struct Parameters {
 }
 
 /// How much of one counter one device uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, ComponentType, Lift, Lower, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[component(record)]
 pub struct Consumption {

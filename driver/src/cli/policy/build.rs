@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use supercargo_guest_build::{Builder, Progress, Std};
+use supercargo_guest_build::{Progress, Project};
 
 use crate::cli::{Exit, Failure};
 use crate::render::style::{FAINT, GOOD, paint};
@@ -38,17 +38,11 @@ impl Build {
         }
         for folder in &self.folders {
             let began = Instant::now();
-            let builder = Builder::new(folder)?.progress(Progress::Shown);
-            if builder.toolchain().std == Std::FromSource {
-                anstream::eprintln!(
-                    "{}",
-                    paint(
-                        FAINT,
-                        "building Rust's library from source; the first time takes about a minute"
-                    )
-                );
+            let project = Project::find(folder)?;
+            if let Some(patience) = project.toolchain()? {
+                anstream::eprintln!("{}", paint(FAINT, patience));
             }
-            let built = builder.build_own()?;
+            let built = project.build(Progress::Shown)?;
             let mut path = built.path.clone();
             if let Some(output) = &self.output {
                 std::fs::write(output, &built.wasm)?;

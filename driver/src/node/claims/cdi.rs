@@ -12,6 +12,6 @@ mod spec;
 
 pub(super) use compose::{Composed, compose, device_names};
 pub(super) use files::SpecFiles;
-pub use host::NodeError;
 pub(super) use host::HostFiles;
+pub use host::NodeError;
 pub(super) use spec::ContainerEdits;

@@ -72,13 +72,14 @@ impl Executor {
             ending: Vec::new(),
             rest: Map::new(),
         };
-        let (entry, sealed) = self.ledger.begin(record).map_err(|source| {
-            PrepareError::File {
+        let (entry, sealed) = self
+            .ledger
+            .begin(record)
+            .map_err(|source| PrepareError::File {
                 what: "write the checkpoint",
                 source,
                 left: None,
-            }
-        })?;
+            })?;
         reached(FaultPoint::Recorded);
         let set_up = self
             .apply(&entry.record.claim.uid, &steps)
@@ -178,7 +179,11 @@ impl Executor {
             };
             let step = decoded(wanted).map_err(failed)?;
             reached(FaultPoint::EndStepBefore);
-            match self.planners.source.apply(owner(&step, record), &step, &earlier) {
+            match self
+                .planners
+                .source
+                .apply(owner(&step, record), &step, &earlier)
+            {
                 Ok(_) => {}
                 Err(error @ (DeviceError::Unsupported { .. } | DeviceError::NoSuchUnit(_))) => {
                     tracing::warn!(
@@ -333,7 +338,9 @@ impl Executor {
     /// either only looks at it.
     fn check_free(&self, claim: &ClaimOnNode) -> Result<(), PrepareError> {
         let others = self.ledger.all();
-        let others = others.iter().filter(|entry| entry.record.claim.uid != claim.uid);
+        let others = others
+            .iter()
+            .filter(|entry| entry.record.claim.uid != claim.uid);
         for other in others.map(|entry| &entry.record.claim) {
             for wanted in claim.devices.iter().filter(|device| !device.admin_access) {
                 if other.devices.iter().any(|held| excludes(held, wanted)) {
@@ -419,9 +426,8 @@ fn file(what: &'static str, source: io::Error) -> UnprepareError {
 
 /// Whether who holds a device keeps another from having it.
 fn excludes(held: &DeviceOfClaim, wanted: &DeviceOfClaim) -> bool {
-    let shared = held.share_id.is_some()
-        && wanted.share_id.is_some()
-        && held.share_id != wanted.share_id;
+    let shared =
+        held.share_id.is_some() && wanted.share_id.is_some() && held.share_id != wanted.share_id;
     held.pool == wanted.pool && held.device == wanted.device && !held.admin_access && !shared
 }
 

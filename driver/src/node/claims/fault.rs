@@ -120,10 +120,8 @@ pub(super) fn reached(point: FaultPoint) {
         && name == point.name()
         && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *time
     {
-        let _ = rustix::process::kill_process(
-            rustix::process::getpid(),
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
 }
 

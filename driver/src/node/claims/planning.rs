@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
-use supercargo_host::plan::{Approved, ClaimError, ClaimOnNode, Step, check, question, request_class};
+use supercargo_host::plan::{
+    Approved, ClaimError, ClaimOnNode, Step, check, question, request_class,
+};
 use supercargo_host::policy::configuration::CandidateParameters;
 use supercargo_host::policy::types::ParameterSource;
 use supercargo_host::policy::{CallError, Hook, Policy};
@@ -98,12 +100,12 @@ impl Planners {
                 }
                 _ => {
                     let unread = portion.claim.parameters.iter();
-                    planned.warnings.extend(unread.map(|parameters| {
-                        Warning::ParametersUnread {
+                    planned
+                        .warnings
+                        .extend(unread.map(|parameters| Warning::ParametersUnread {
                             requests: parameters.requests.clone(),
                             from_class: parameters.from_class,
-                        }
-                    }));
+                        }));
                     let devices = built_in(&portion.claim, announced);
                     let needed = self.source.built_in_steps(&devices);
                     steps.extend(needed.map_err(|source| PrepareError::Step {
@@ -208,10 +210,13 @@ impl Planners {
         };
         let whole = portion.positions.len() == planned.devices;
         for edits in approved.edits() {
-            let shown = self.files.show(edits).map_err(|source| PrepareError::Edits {
-                policy: serving.entry.name.clone(),
-                source,
-            })?;
+            let shown = self
+                .files
+                .show(edits)
+                .map_err(|source| PrepareError::Edits {
+                    policy: serving.entry.name.clone(),
+                    source,
+                })?;
             let devices = match edits.device {
                 Some(device) => position(device).into_iter().collect(),
                 // The rest of the claim is another policy's business.

@@ -49,12 +49,13 @@ impl Executor {
     /// Takes a claim down without asking any policy.
     fn give_up(&self, entry: &Arc<Entry>) -> Result<(), UnprepareError> {
         let entry = match entry.state {
-            State::Prepared => self.ledger.advance(entry, State::Ending).map_err(|source| {
-                UnprepareError::File {
+            State::Prepared => self
+                .ledger
+                .advance(entry, State::Ending)
+                .map_err(|source| UnprepareError::File {
                     what: "write the checkpoint",
                     source,
-                }
-            })?,
+                })?,
             State::Preparing | State::Ending => Arc::clone(entry),
         };
         self.take_down(&entry)

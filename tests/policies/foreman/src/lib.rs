@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use supercargo_guest::configuration::{
-    self, Action, AllocatedClaim, AllocatedDevice, CandidateParameters, ComputeMode, ContainerEdits,
-    DestroyGpuInstance, DeviceStatus, Mount, Placement, Plan, SetComputeMode, SetMigMode,
-    SetTimeSlice, StartDaemon, StopDaemon, TimeSlice, Variable, Violation,
+    self, Action, AllocatedClaim, AllocatedDevice, CandidateParameters, ComputeMode,
+    ContainerEdits, DestroyGpuInstance, DeviceStatus, Mount, Placement, Plan, SetComputeMode,
+    SetMigMode, SetTimeSlice, StartDaemon, StopDaemon, TimeSlice, Variable, Violation,
 };
 use supercargo_guest::prelude::*;
 use supercargo_guest::serde_json::json;

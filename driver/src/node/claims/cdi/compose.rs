@@ -41,10 +41,12 @@ fn tails(claim: &ClaimOnNode) -> Vec<String> {
         .devices
         .iter()
         .enumerate()
-        .map(|(position, device)| match times.get(device.device.as_str()) {
-            Some(2..) => format!("{}-{position}", device.device),
-            _ => device.device.clone(),
-        })
+        .map(
+            |(position, device)| match times.get(device.device.as_str()) {
+                Some(2..) => format!("{}-{position}", device.device),
+                _ => device.device.clone(),
+            },
+        )
         .collect()
 }
 
@@ -153,7 +155,12 @@ impl From<BindMount> for Mount {
 }
 
 pub(super) fn mount_options(writable: bool, executable: bool) -> Vec<String> {
-    let options = ["bind", if writable { "rw" } else { "ro" }, "nosuid", "nodev"];
+    let options = [
+        "bind",
+        if writable { "rw" } else { "ro" },
+        "nosuid",
+        "nodev",
+    ];
     options
         .into_iter()
         .chain((!executable).then_some("noexec"))

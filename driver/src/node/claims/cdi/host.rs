@@ -113,11 +113,15 @@ impl HostFiles {
                 wanted,
             });
         }
-        let permissions: String = [(Access::READ, 'r'), (Access::WRITE, 'w'), (Access::MAKE, 'm')]
-            .into_iter()
-            .filter(|(access, _)| node.access.contains(*access))
-            .map(|(_, letter)| letter)
-            .collect();
+        let permissions: String = [
+            (Access::READ, 'r'),
+            (Access::WRITE, 'w'),
+            (Access::MAKE, 'm'),
+        ]
+        .into_iter()
+        .filter(|(access, _)| node.access.contains(*access))
+        .map(|(_, letter)| letter)
+        .collect();
         if permissions.is_empty() {
             return Err(NodeError::NoAccess(node.path.clone()));
         }
