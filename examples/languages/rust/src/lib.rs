@@ -3,6 +3,7 @@
 //! The same policy stands beside this one in C, JavaScript and Python, and answers alike.
 
 use supercargo_guest::prelude::*;
+use supercargo_guest::situation::Amount;
 use supercargo_guest::topology::Groups;
 
 const NVLINK_GROUP: Attribute<str> = Attribute::string("supercargo.dev", "nvlinkGroup");
