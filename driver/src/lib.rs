@@ -13,11 +13,17 @@ pub mod fixtures;
 pub mod input;
 pub mod inventory;
 pub mod journal;
+pub mod kubernetes;
 pub mod manifests;
 pub mod measures;
+pub mod metrics;
 pub mod node;
 pub mod policies;
+pub mod probes;
 pub mod render;
+
+pub mod serving;
 pub mod simulation;
+pub mod telemetry;
 pub mod topology;
 pub mod wave;

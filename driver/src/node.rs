@@ -11,22 +11,19 @@
 //! goes on. From then on nothing that goes wrong ends the process but the loss of a part that only a
 //! new process can replace.
 
-pub mod api;
 pub mod claims;
 pub mod concerned;
 pub mod events;
 mod follow;
 pub mod inventory;
-pub mod kubernetes;
 pub mod lock;
 pub mod metrics;
 pub mod plugin;
-pub mod policies;
-pub mod probes;
+
+pub mod readiness;
 pub mod service;
 pub mod slices;
 pub mod status;
-pub mod telemetry;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,22 +40,25 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
 use crate::devices::simulated::{Simulated, Topology, TopologyError};
 use crate::devices::{DeviceError, Source};
+pub use crate::kubernetes::api;
+use crate::kubernetes::{self, ConnectError};
 use crate::policies::PolicyError;
+use crate::probes::Probes;
+pub use crate::serving as policies;
+use crate::telemetry::{LogFormat, Telemetry, TelemetryError};
 use api::ResourceApi;
 use claims::{Claims, OpenError, Recovered, Setup};
 use concerned::Concerned;
 use events::{Events, Reporter};
 use follow::Followers;
 use inventory::{Inventory, Views};
-use kubernetes::ConnectError;
 use metrics::Metrics;
 use plugin::{Plugin, PluginError};
 use policies::{Change, Origin, Policies};
-use probes::{Condition, Probes, Readiness};
+use readiness::{Condition, Readiness};
 use service::Service;
 use slices::{Owner, Publisher};
 use status::DeviceStatuses;
-use telemetry::{LogFormat, Telemetry, TelemetryError};
 
 /// Threads for what never blocks. Two, so that a probe is answered while a call is worked on.
 const WORKERS: usize = 2;
@@ -262,8 +262,11 @@ impl Options {
             filter: self.log.clone(),
             format: self.log_format,
             traces: self.traces.clone(),
-            node: self.node.clone(),
-            driver: self.driver.clone(),
+            service: "supercargo-node",
+            attributes: vec![
+                ("k8s.node.name", self.node.clone()),
+                ("supercargo.driver", self.driver.clone()),
+            ],
         }
     }
 
@@ -433,9 +436,17 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     // What follows has nothing to finish.
     let mut endless = JoinSet::new();
     endless.spawn(named("the sweep of claims", claims.run()));
+    let reported = {
+        let readiness = Arc::clone(&readiness);
+        move || readiness.report()
+    };
+    let numbers = {
+        let metrics = Arc::clone(&metrics);
+        move || metrics.text()
+    };
     endless.spawn(named(
         "probes",
-        probes.serve(Arc::clone(&metrics), Arc::clone(&readiness)),
+        probes.serve(crate::probes::pages(reported, numbers)),
     ));
     let of_policies = followers.clone();
     endless.spawn(named(

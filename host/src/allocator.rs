@@ -49,6 +49,7 @@ mod view;
 
 pub use capacity::Refusal;
 pub use explain::{Explanation, RefusedDevice, RequestExplanation, Rule, Shortage};
+pub use expressions::Selectors;
 pub(crate) use lookup::qualified;
 pub use lookup::{CounterLeft, DeviceView};
 pub use prepared::{Plan, Prepared};
@@ -251,12 +252,25 @@ impl Allocator {
             inventory,
             classes: by_name,
             expressions: Expressions::new(
+                Arc::default(),
                 features.consumable_capacity,
                 features.list_type_attributes,
             ),
             attributes: Attributes::default(),
             share_ids: ShareIds::Random,
         }
+    }
+
+    /// Compiles selectors where others find them, and takes what others compiled. To be set before the
+    /// first question.
+    #[must_use]
+    pub fn sharing(mut self, selectors: Arc<Selectors>) -> Self {
+        self.expressions = Expressions::new(
+            selectors,
+            self.features.consumable_capacity,
+            self.features.list_type_attributes,
+        );
+        self
     }
 
     /// Sets where the ids of shares come from.

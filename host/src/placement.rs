@@ -26,7 +26,7 @@ pub use decision::{Answer, Consultation, Decision, Outcome, Verdict, Weighed};
 pub use question::question;
 
 use crate::allocator::{
-    AllocateError, AllocatedState, Allocation, Allocator, Budget, DeviceIndex, Guidance,
+    AllocateError, AllocatedState, Allocation, Allocator, Budget, DeviceIndex, Guidance, Plan,
     RequestIndex,
 };
 use crate::configuration::{Configuration, Fallback, Rule};
@@ -47,9 +47,9 @@ struct Advisor {
 pub struct Placement {
     allocator: Arc<Allocator>,
     registry: Arc<Registry>,
-    policies: Vec<Advisor>,
+    policies: Arc<[Advisor]>,
     /// With the position of each rule's policy.
-    rules: Vec<(usize, Rule)>,
+    rules: Arc<[(usize, Rule)]>,
     recorder: Option<Arc<dyn Recorder>>,
 }
 
@@ -80,6 +80,18 @@ impl Placement {
             policies: policies.collect(),
             rules: rules.collect(),
             recorder: None,
+        }
+    }
+
+    /// The same policies and rules over other devices.
+    #[must_use]
+    pub fn over(&self, allocator: Arc<Allocator>) -> Self {
+        Self {
+            allocator,
+            registry: Arc::clone(&self.registry),
+            policies: Arc::clone(&self.policies),
+            rules: Arc::clone(&self.rules),
+            recorder: self.recorder.clone(),
         }
     }
 
@@ -120,8 +132,18 @@ impl Placement {
         claims: &[&ResourceClaim],
         budget: Budget,
     ) -> Decision {
+        let prepared = self.allocator.prepare(state);
+        let plan = prepared.plan(claims);
+        self.place_planned(&plan, node, budget)
+    }
+
+    /// As [`Placement::place`], of a plan that serves a sweep over many nodes. It is to be made by this
+    /// placement's own allocator.
+    #[must_use]
+    pub fn place_planned<'p>(&self, plan: &Plan<'p, 'p>, node: &Node, budget: Budget) -> Decision {
         let mut trace = Vec::new();
-        let answer = self.decide(state, node, claims, budget, &mut trace);
+        let claims = plan.claims();
+        let answer = self.decide(plan, &claims, node, budget, &mut trace);
         let (allocation, failure) = match answer {
             Ok(allocation) => (allocation, None),
             Err(error) => (None, Some(error)),
@@ -135,16 +157,14 @@ impl Placement {
         }
     }
 
-    fn decide(
+    fn decide<'p>(
         &self,
-        state: &AllocatedState,
-        node: &Node,
+        plan: &Plan<'p, 'p>,
         claims: &[&ResourceClaim],
+        node: &Node,
         budget: Budget,
         trace: &mut Vec<Consultation>,
     ) -> Result<Option<Allocation>, AllocateError> {
-        let prepared = self.allocator.prepare(state);
-        let plan = prepared.plan(claims);
         let mut left = budget;
         let free = Guidance::default();
         let Some(first_fit) = plan.allocate_from(node, &free, &mut left)? else {
@@ -170,8 +190,8 @@ impl Placement {
         };
         let mut search = Search {
             placement: self,
-            plan: &plan,
-            state,
+            plan,
+            state: plan.state(),
             node,
             claims,
             groups: &groups,

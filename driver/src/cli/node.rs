@@ -8,8 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{Exit, Failure};
 use crate::node::policies::Origin;
-use crate::node::telemetry::LogFormat;
 use crate::node::{self, Options};
+use crate::telemetry::LogFormat;
 
 const LONG_ABOUT: &str = "\
 Serve this node's devices to its kubelet

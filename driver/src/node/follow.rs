@@ -13,7 +13,7 @@ use super::inventory::Troubles;
 use super::metrics::Metrics;
 use super::plugin::Registration;
 use super::policies::Change;
-use super::probes::{Condition, Readiness};
+use super::readiness::{Condition, Readiness};
 use super::slices;
 
 /// Those who hear the news.

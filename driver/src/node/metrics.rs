@@ -3,9 +3,7 @@
 //! Events are counted where they happen; what others count already (policies) or the system knows
 //! (memory, files) is read when somebody looks.
 
-mod policies;
 mod prepared;
-mod process;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::policies::Policies;
 use super::slices;
+use crate::metrics::{policies, process};
 
 /// Seconds. A prepare is one or two durable writes and a policy call: a millisecond on a good disk, and
 /// whatever hardware takes for a step.
@@ -30,9 +29,6 @@ const BUCKETS: [f64; 17] = [
     0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 30.0,
 ];
-
-/// `Content-Type` of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the kubelet asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

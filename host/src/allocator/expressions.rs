@@ -2,7 +2,8 @@
 //!
 //! A verdict depends on the expression and the device alone, and devices do not change during the
 //! life of an allocator. So verdicts are two bits a device in atomics, shared by all calls, nodes
-//! and threads without a lock. Errors are not kept: they end the search anyway.
+//! and threads without a lock. Errors are not kept: they end the search anyway. What an expression
+//! compiles to depends on nothing else, so [`Selectors`] can serve many allocators.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,17 +17,45 @@ use crate::cel::{CelError, Environment, Options, Selector};
 /// must not be able to make the host grow.
 const MOST: usize = 1024;
 
+/// Compiled selectors, shared by allocators that cover parts of a cluster or follow one another.
+#[derive(Debug, Default)]
+pub struct Selectors(RwLock<HashMap<(String, bool, bool), Arc<Compiled>>>);
+
+type Compiled = Result<Selector, CelError>;
+
+impl Selectors {
+    fn get(&self, text: &str, options: Options) -> Arc<Compiled> {
+        let key = (
+            text.to_owned(),
+            options.consumable_capacity,
+            options.list_type_attributes,
+        );
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = known.get(&key) {
+            return Arc::clone(compiled);
+        }
+        drop(known);
+        let compiled = Arc::new(Selector::compile(text, options));
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        Arc::clone(known.entry(key).or_insert(compiled))
+    }
+}
+
 /// All expressions met so far.
 #[derive(Debug)]
 pub(super) struct Expressions {
     options: Options,
+    selectors: Arc<Selectors>,
     known: RwLock<HashMap<String, Arc<Expression>>>,
 }
 
 /// A compiled selector with its verdicts.
 #[derive(Debug)]
 pub(super) struct Expression {
-    selector: Result<Selector, CelError>,
+    selector: Arc<Compiled>,
     asked: Box<[AtomicU64]>,
     matched: Box<[AtomicU64]>,
     /// How often the selector was evaluated.
@@ -34,8 +63,13 @@ pub(super) struct Expression {
 }
 
 impl Expressions {
-    pub(super) fn new(consumable_capacity: bool, list_type_attributes: bool) -> Self {
+    pub(super) fn new(
+        selectors: Arc<Selectors>,
+        consumable_capacity: bool,
+        list_type_attributes: bool,
+    ) -> Self {
         Self {
+            selectors,
             options: Options {
                 consumable_capacity,
                 list_type_attributes,
@@ -57,7 +91,7 @@ impl Expressions {
                 .collect()
         };
         let expression = Arc::new(Expression {
-            selector: Selector::compile(text, self.options),
+            selector: self.selectors.get(text, self.options),
             asked: bits(),
             matched: bits(),
             evaluations: AtomicU64::new(0),
@@ -90,7 +124,7 @@ impl Allocator {
 impl Expression {
     /// Why it does not compile.
     pub(super) fn compile_error(&self) -> Option<&CelError> {
-        self.selector.as_ref().err()
+        (*self.selector).as_ref().err()
     }
 
     /// The verdict on a device, if it was asked before.
@@ -109,7 +143,7 @@ impl Expression {
         if let Some(verdict) = self.remembered(device) {
             return Ok(verdict);
         }
-        let selector = self.selector.as_ref().map_err(Clone::clone)?;
+        let selector = (*self.selector).as_ref().map_err(Clone::clone)?;
         let driver = &inventory
             .slice(inventory.published(device).slice)
             .object

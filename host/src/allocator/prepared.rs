@@ -52,7 +52,23 @@ pub struct Plan<'a, 'b> {
     claims: Claims<'b>,
 }
 
-impl Plan<'_, '_> {
+impl<'a, 'b> Plan<'a, 'b> {
+    /// The claims, in order.
+    #[must_use]
+    pub fn claims(&self) -> Vec<&'b ResourceClaim> {
+        self.claims
+            .claims
+            .iter()
+            .map(|claim| claim.object)
+            .collect()
+    }
+
+    /// What is in use.
+    #[must_use]
+    pub fn state(&self) -> &'a AllocatedState {
+        self.prepared.state
+    }
+
     /// As [`Allocator::allocate`].
     ///
     /// # Errors

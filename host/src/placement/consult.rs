@@ -20,9 +20,9 @@ use crate::policy;
 const MAX_CALLS: usize = 256;
 
 /// One question being answered.
-pub(super) struct Search<'a> {
+pub(super) struct Search<'a, 'p> {
     pub(super) placement: &'a Placement,
-    pub(super) plan: &'a Plan<'a, 'a>,
+    pub(super) plan: &'a Plan<'p, 'p>,
     pub(super) state: &'a AllocatedState,
     pub(super) node: &'a Node,
     pub(super) claims: &'a [&'a ResourceClaim],
@@ -46,7 +46,7 @@ pub(super) struct Asked {
     pub(super) reply: Reply,
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     /// Decides the groups from `depth` on. `current` is a feasible allocation under `guidance`, so
     /// leaving a group to first fit costs nothing: it is what `current` already has.
     ///

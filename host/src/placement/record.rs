@@ -6,7 +6,7 @@ use super::question::subject;
 use crate::journal::{Question, Recorded, Recorder, Verdict};
 
 /// Tells the recorder what each policy answered in the end.
-pub(super) fn record(recorder: &dyn Recorder, search: &mut Search<'_>) {
+pub(super) fn record(recorder: &dyn Recorder, search: &mut Search<'_, '_>) {
     let asked = std::mem::take(&mut search.asked);
     for (consultation, asked) in search.trace.iter().zip(asked) {
         let Some(asked) = asked else { continue };

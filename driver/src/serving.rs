@@ -17,7 +17,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use supercargo_host::configuration::{Configuration, PolicyEntry, Rule};
+use supercargo_host::allocator::Allocator;
+use supercargo_host::configuration::{Configuration, PolicyEntry};
+use supercargo_host::placement::Placement;
 use supercargo_host::policy::{CountsSnapshot, Digest, Engine, Hook, Policy, Registry, Status};
 
 use crate::policies::PolicyError;
@@ -148,15 +150,15 @@ pub struct Condition {
 #[derive(Debug)]
 pub struct Policies {
     driver: String,
-    registry: Registry,
+    registry: Arc<Registry>,
     table: RwLock<Arc<Table>>,
     files: Mutex<Files>,
 }
 
 /// What the administrator wrote, as it holds now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
-    rules: Vec<Rule>,
+    configuration: Configuration,
     entries: BTreeMap<String, Arc<PolicyEntry>>,
     /// Why policies without any version do not serve.
     absent: BTreeMap<String, String>,
@@ -171,8 +173,11 @@ impl Policies {
         let files = Files::open(origin)?;
         Ok(Self {
             driver: driver.to_owned(),
-            registry: Registry::new(engine),
-            table: RwLock::default(),
+            registry: Arc::new(Registry::new(engine)),
+            table: RwLock::new(Arc::new(Table::new(
+                &Configuration::none(),
+                BTreeMap::new(),
+            ))),
             files: Mutex::new(files),
         })
     }
@@ -203,7 +208,7 @@ impl Policies {
     pub fn configuring(&self, asked: Asked<'_>) -> Result<Option<Serving>, NotServing> {
         let table = self.table();
         let here = || [self.driver.as_str()].into_iter();
-        let rules = table.rules.iter();
+        let rules = table.configuration.rules.iter();
         for rule in
             rules.filter(|rule| rule.matches(asked.class, asked.namespace, asked.labels, here()))
         {
@@ -236,11 +241,18 @@ impl Policies {
     #[must_use]
     pub fn of_inventory(&self, hook: Hook) -> Option<Policy> {
         let table = self.table();
-        let rules = table.rules.iter();
+        let rules = table.configuration.rules.iter();
         rules
             .filter(|rule| rule.drivers.is_empty() || rule.drivers.contains(&self.driver))
             .filter_map(|rule| self.registry.get(&rule.policy))
             .find(|policy| policy.description().hooks.contains(&hook))
+    }
+
+    /// What places claims on these devices by the rules as they hold now.
+    #[must_use]
+    pub fn placement(&self, allocator: Arc<Allocator>) -> Placement {
+        let table = self.table();
+        Placement::new(allocator, &table.configuration, Arc::clone(&self.registry))
     }
 
     /// The policy of a name, as it serves now.
@@ -281,7 +293,7 @@ impl Policies {
 impl Table {
     fn new(configuration: &Configuration, absent: BTreeMap<String, String>) -> Self {
         Self {
-            rules: configuration.rules.clone(),
+            configuration: configuration.clone(),
             entries: configuration
                 .policies
                 .iter()

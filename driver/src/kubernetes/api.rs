@@ -271,7 +271,7 @@ impl ResourceApi {
 }
 
 /// Does something within the time that a request may take.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     operation: Operation,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, ApiError> {

@@ -10,8 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use rustix::time::{ClockId, clock_gettime};
 
+/// Reads memory, files and processor time when somebody looks.
 #[derive(Debug)]
-pub(super) struct Collector {
+pub struct Collector {
     started: f64,
 }
 

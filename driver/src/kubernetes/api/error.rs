@@ -126,7 +126,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// Sorts an answer.
-    pub(in crate::node) fn of(operation: Operation, error: kube::Error) -> Self {
+    pub(crate) fn of(operation: Operation, error: kube::Error) -> Self {
         let kube::Error::Api(status) = &error else {
             return Self::Unavailable {
                 operation,

@@ -1,5 +1,7 @@
 //! The API server: from a kubeconfig, or from the pod this runs in.
 
+pub mod api;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

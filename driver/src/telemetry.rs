@@ -35,10 +35,10 @@ pub struct Telemetry {
     pub format: LogFormat,
     /// The OTLP endpoint (gRPC) that traces go to.
     pub traces: Option<String>,
-    /// The node, as an attribute of every trace.
-    pub node: String,
-    /// The driver, likewise.
-    pub driver: String,
+    /// The service that every trace is of.
+    pub service: &'static str,
+    /// More attributes of every trace.
+    pub attributes: Vec<(&'static str, String)>,
 }
 
 /// Why logging cannot be set up.
@@ -116,12 +116,13 @@ impl Telemetry {
                 reason: error.to_string(),
             })?;
         let resource = Resource::builder()
-            .with_service_name("supercargo-node")
-            .with_attributes([
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("k8s.node.name", self.node.clone()),
-                KeyValue::new("supercargo.driver", self.driver.clone()),
-            ])
+            .with_service_name(self.service)
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .with_attributes(
+                self.attributes
+                    .iter()
+                    .map(|(name, value)| KeyValue::new(*name, value.clone())),
+            )
             .build();
         Ok(SdkTracerProvider::builder()
             .with_batch_exporter(exporter)

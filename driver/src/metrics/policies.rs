@@ -8,10 +8,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use crate::node::policies::{Condition, Policies};
+use crate::serving::{Condition, Policies};
 
+/// Tells about each policy.
 #[derive(Debug)]
-pub(super) struct Collector(pub(super) Arc<Policies>);
+pub struct Collector(pub Arc<Policies>);
 
 impl prometheus_client::collector::Collector for Collector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
