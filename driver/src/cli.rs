@@ -15,6 +15,7 @@ mod journaled;
 mod node;
 mod plan;
 mod policy;
+mod scheduler;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,9 @@ Examples:
   Serve the devices of a node
     supercargo node --node-name worker-1 --topology node.yaml
 
+  Let policies decide where pods go
+    supercargo scheduler --mode coexist --config configuration.yaml
+
 Exit status: 0 done, 1 something stays pending or was refused, 2 bad input.
 `supercargo <COMMAND> --help` explains a command.";
 
@@ -79,6 +83,7 @@ enum Command {
     Plan(plan::Plan),
     Policy(policy::Policy),
     Node(node::Node),
+    Scheduler(scheduler::Scheduler),
     Completions(completions::Completions),
 }
 
@@ -92,6 +97,7 @@ impl Cli {
             Command::Plan(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Node(command) => command.run(),
+            Command::Scheduler(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }

@@ -9,6 +9,7 @@
 pub mod claims;
 pub mod cli;
 pub mod devices;
+pub mod fault;
 pub mod fixtures;
 pub mod input;
 pub mod inventory;
@@ -22,6 +23,7 @@ pub mod policies;
 pub mod probes;
 pub mod render;
 
+pub mod scheduler;
 pub mod serving;
 pub mod simulation;
 pub mod telemetry;

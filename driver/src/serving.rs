@@ -255,6 +255,14 @@ impl Policies {
         Placement::new(allocator, &table.configuration, Arc::clone(&self.registry))
     }
 
+    /// Whether a policy wants to know the names of claims, so that no two claims are alike to it.
+    #[must_use]
+    pub fn ask_for_names(&self) -> bool {
+        let names = self.registry.names();
+        let mut serving = names.iter().filter_map(|name| self.registry.get(name));
+        serving.any(|policy| policy.description().interests.claim_name)
+    }
+
     /// The policy of a name, as it serves now.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Serving> {

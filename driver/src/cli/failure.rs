@@ -8,6 +8,7 @@ use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::node::NodeError;
 use crate::policies::PolicyError;
+use crate::scheduler::SchedulerError;
 use crate::simulation::CourseError;
 use crate::wave::NoWave;
 
@@ -38,6 +39,9 @@ pub enum Failure {
     /// The node driver.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The scheduler extender.
+    #[error(transparent)]
+    Scheduler(#[from] Box<SchedulerError>),
     /// What is to be simulated.
     #[error(transparent)]
     Course(CourseError),
@@ -125,6 +129,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Node(error) if !error.is_bad_input() => Exit::Unsatisfied,
+            Self::Scheduler(error) if !error.is_bad_input() => Exit::Unsatisfied,
             _ => Exit::BadInput,
         }
     }

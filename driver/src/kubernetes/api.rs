@@ -17,7 +17,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::resource::v1::{ResourceClaim, ResourceSlice};
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde::Serialize;
@@ -67,6 +67,11 @@ impl Version {
         self.resource("ResourceClaim", "resourceclaims")
     }
 
+    /// What kube needs to know about DeviceClasses.
+    pub fn classes(self) -> ApiResource {
+        self.resource("DeviceClass", "deviceclasses")
+    }
+
     fn resource(self, kind: &str, plural: &str) -> ApiResource {
         let kind = GroupVersionKind::gvk(GROUP, self.as_str(), kind);
         ApiResource::from_gvk_with_plural(&kind, plural)
@@ -106,6 +111,15 @@ impl Version {
             })
     }
 
+    /// A DeviceClass that was read in this version.
+    pub fn read_class(self, object: DynamicObject) -> Result<DeviceClass, ApiError> {
+        self.read("DeviceClass", object)
+            .map_err(|source| ApiError::Unreadable {
+                kind: "DeviceClass",
+                source,
+            })
+    }
+
     /// A ResourceClaim that was read in this version.
     pub fn read_claim(self, object: DynamicObject) -> Result<ResourceClaim, ApiError> {
         self.read("ResourceClaim", object)
@@ -119,6 +133,24 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What of an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All but its status.
+    Object,
+    /// Its status.
+    Status,
+}
+
+impl Part {
+    fn resource(self) -> &'static str {
+        match self {
+            Self::Object => "resourceclaims",
+            Self::Status => "resourceclaims/status",
+        }
     }
 }
 
@@ -242,6 +274,49 @@ impl ResourceApi {
         })
         .await
         .map(drop)
+    }
+
+    /// Merges `patch` into a claim, or into its status, for `manager`. With `metadata.resourceVersion` in it
+    /// it changes the claim only if nobody else has. The form of both is the same in all versions.
+    pub async fn patch_claim(
+        &self,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        manager: &str,
+        patch: &Value,
+    ) -> Result<ResourceClaim, ApiError> {
+        let operation = Operation::new("patch", GROUP, part.resource());
+        let parameters = PatchParams {
+            field_manager: Some(manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let (version, claim) = self
+            .request(operation, async |version| {
+                let claims = self.claims(version, namespace);
+                let patch = Patch::Merge(patch);
+                let claim = match part {
+                    Part::Object => claims.patch(name, &parameters, &patch).await?,
+                    Part::Status => claims.patch_status(name, &parameters, &patch).await?,
+                };
+                Ok((version, claim))
+            })
+            .await?;
+        version.read_claim(claim)
+    }
+
+    /// All claims, as the API server has them at this moment.
+    pub async fn list_claims(&self) -> Result<Vec<ResourceClaim>, ApiError> {
+        let operation = Operation::new("list", GROUP, "resourceclaims");
+        let (version, list) = self
+            .request(operation, async |version| {
+                let claims: Api<DynamicObject> =
+                    Api::all_with(self.client.clone(), &version.claims());
+                Ok((version, claims.list(&ListParams::default()).await?))
+            })
+            .await?;
+        let claims = list.items.into_iter();
+        claims.map(|claim| version.read_claim(claim)).collect()
     }
 
     fn claims(&self, version: Version, namespace: &str) -> Api<DynamicObject> {

@@ -3,7 +3,7 @@
 //! As upstream's scheduler derives it: a result with a share id holds one share and the capacity it
 //! consumes, any other result holds the whole device, and admin access holds nothing.
 
-use k8s_openapi::api::resource::v1::ResourceClaim;
+use k8s_openapi::api::resource::v1::{DeviceRequestAllocationResult, ResourceClaim};
 
 use crate::allocator::{AllocatedState, DeviceId};
 use crate::quantity::Quantity;
@@ -19,6 +19,25 @@ pub fn in_use<'a>(claims: impl IntoIterator<Item = &'a ResourceClaim>) -> Alloca
 
 /// Adds what `claim` holds to `state`; an unallocated claim holds nothing.
 pub fn enter(state: &mut AllocatedState, claim: &ResourceClaim) {
+    enter_where(state, claim, |_| true);
+}
+
+/// Removes all that is in use of a pool.
+pub fn leave_pool(state: &mut AllocatedState, driver: &str, pool: &str) {
+    let stays = |id: &DeviceId| *id.driver != *driver || *id.pool != *pool;
+    state.devices.retain(stays);
+    state.shared.retain(|(id, _)| stays(id));
+    state.capacity.retain(|id, _| stays(id));
+    state.holders.retain(|id, _| stays(id));
+    state.counters.retain(|id, _| stays(id));
+}
+
+/// Adds those of a claim's devices to `state` that are `wanted` there.
+pub fn enter_where(
+    state: &mut AllocatedState,
+    claim: &ResourceClaim,
+    wanted: impl Fn(&DeviceRequestAllocationResult) -> bool,
+) {
     let Some(allocation) = claim
         .status
         .as_ref()
@@ -32,7 +51,7 @@ pub fn enter(state: &mut AllocatedState, claim: &ResourceClaim) {
         .as_ref()
         .and_then(|devices| devices.results.as_ref());
     for result in results.into_iter().flatten() {
-        if result.admin_access == Some(true) {
+        if result.admin_access == Some(true) || !wanted(result) {
             continue;
         }
         let device = DeviceId {
@@ -116,6 +135,21 @@ mod tests {
             state.holders.values().next().unwrap(),
             "default/a, default/b"
         );
+    }
+
+    #[test]
+    fn a_pool_is_entered_and_left_alone() {
+        let mut there = result("gpu-0");
+        there["pool"] = json!("q");
+        let claim = claim("a", json!([result("gpu-0"), there]));
+        let mut state = AllocatedState::default();
+        enter_where(&mut state, &claim, |result| result.pool == "q");
+        assert_eq!(state.devices.len(), 1);
+        enter_where(&mut state, &claim, |result| result.pool == "p");
+        leave_pool(&mut state, "d", "q");
+        let left: Vec<String> = state.devices.iter().map(ToString::to_string).collect();
+        assert_eq!(left, ["d/p/gpu-0"]);
+        assert_eq!(state.holders.len(), 1);
     }
 
     #[test]

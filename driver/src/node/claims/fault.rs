@@ -104,27 +104,6 @@ impl FaultPoint {
 }
 
 /// Ends the process here if that was asked for.
-#[cfg(debug_assertions)]
 pub(super) fn reached(point: FaultPoint) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    static ARMED: OnceLock<Option<(String, u32)>> = OnceLock::new();
-    static PASSED: AtomicU32 = AtomicU32::new(0);
-    let armed = ARMED.get_or_init(|| {
-        let wanted = std::env::var("SUPERCARGO_FAULT").ok()?;
-        let (name, time) = wanted.split_once('#').unwrap_or((&wanted, "1"));
-        Some((name.to_owned(), time.parse().ok()?))
-    });
-    if let Some((name, time)) = armed
-        && name == point.name()
-        && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *time
-    {
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-    }
+    crate::fault::reached(point.name());
 }
-
-/// Nothing, in a build that is shipped.
-#[cfg(not(debug_assertions))]
-pub(super) fn reached(_: FaultPoint) {}

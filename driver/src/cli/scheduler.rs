@@ -1,0 +1,243 @@
+//! `supercargo scheduler`: the extender of a kube-scheduler.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::{Exit, Failure};
+use crate::scheduler::{self, Allocates, Options, TlsFiles};
+use crate::serving::Origin;
+use crate::telemetry::LogFormat;
+
+const LONG_ABOUT: &str = "\
+Extend a kube-scheduler: policies decide which node and which devices
+
+The kube-scheduler asks an extender about the nodes that are left after its own rules. Supercargo answers
+with the allocator and the policies of the configuration.
+
+In owning mode (--mode own) Supercargo allocates the claims of the pods that name its scheduler, and binds
+them: give it a kube-scheduler of its own, whose profile has the DynamicResources plugin disabled. In
+co-existing mode (--mode coexist) the plugin goes on allocating, and Supercargo only says which nodes not to
+take and which to take first. One device must never have two allocators, so --mode own starts only when
+admission makes sure that nobody else allocates devices of its drivers (examples/scheduler/guard.yaml).";
+
+const NOTES: &str = "\
+What the kube-scheduler has to know (KubeSchedulerConfiguration, examples/scheduler):
+  urlPrefix and the verbs filter, prioritize, bind and preempt (coexist: filter and prioritize);
+  nodeCacheCapable: true; no managedResources, for claims do not count there; never ignorable in owning mode.
+
+Replicas (--mode own):
+  One of them leads, by a Lease, and is ready; the others wait. A leader that dies is replaced when its Lease
+  has run out. What it left half done is completed when its pod is scheduled again, or undone after --grace.
+
+Probes and metrics (--address):
+  /livez    200 while the process runs
+  /readyz   200 while policies and the cluster are read, and, in owning mode, this replica leads
+  /metrics  OpenMetrics; all names begin with supercargo_ or process_
+
+Examples:
+  Beside the in-tree plugin, outside a cluster
+    supercargo scheduler --mode coexist --kubeconfig ~/.kube/config --config config.yaml
+
+  In a cluster
+    kubectl apply -f examples/scheduler/own
+
+Exit status: 0 told to end (SIGTERM, SIGINT) and everything finished, 1 could not go on,
+2 bad flags, configuration or certificates.";
+
+/// Extend a kube-scheduler with policies
+#[derive(Debug, Args)]
+#[command(long_about = LONG_ABOUT, after_help = NOTES)]
+pub(super) struct Scheduler {
+    /// Who allocates devices
+    #[arg(long, value_name = "MODE", value_enum)]
+    mode: Allocates,
+
+    /// A driver whose devices are decided about; may be given several times [default with --mode coexist: all]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    driver: Vec<String>,
+
+    /// The scheduler whose pods are allocated for and bound: their `schedulerName` (--mode own)
+    #[arg(long, value_name = "NAME", default_value = "supercargo")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    scheduler_name: String,
+
+    /// The configuration: policies with settings and limits, and rules that say who serves what
+    #[arg(
+        long,
+        value_name = "FILE.yaml",
+        env = "SUPERCARGO_CONFIG",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Policies")]
+    config: Option<PathBuf>,
+
+    /// The folder that policies are dropped into
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SUPERCARGO_POLICY_DIR",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Policies")]
+    policy_dir: Option<PathBuf>,
+
+    /// How to reach the API server [default: as the pod this runs in]
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG", hide_env_values = true)]
+    #[arg(help_heading = "Kubernetes")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Where the kube-scheduler connects
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10270")]
+    #[arg(help_heading = "Serving")]
+    listen: SocketAddr,
+
+    /// The certificate to serve HTTPS with, and those between it and its authority; read again every minute
+    #[arg(
+        long,
+        value_name = "FILE.pem",
+        requires = "tls_key",
+        help_heading = "Serving"
+    )]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key
+    #[arg(
+        long,
+        value_name = "FILE.pem",
+        requires = "tls_cert",
+        help_heading = "Serving"
+    )]
+    tls_key: Option<PathBuf>,
+
+    /// The authorities that clients' certificates must come from; without it, anybody may ask
+    #[arg(
+        long,
+        value_name = "FILE.pem",
+        requires = "tls_cert",
+        help_heading = "Serving"
+    )]
+    client_ca: Option<PathBuf>,
+
+    /// The namespace of the Lease by which one of several replicas leads
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POD_NAMESPACE",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Replicas", default_value = "supercargo")]
+    lease_namespace: String,
+
+    /// The Lease
+    #[arg(long, value_name = "NAME", default_value = "supercargo-scheduler")]
+    #[arg(help_heading = "Replicas")]
+    lease_name: String,
+
+    /// How long the Lease holds without being renewed, in seconds: how long it takes to replace a leader
+    /// that died
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 15,
+        help_heading = "Replicas"
+    )]
+    #[arg(value_parser = clap::value_parser!(u64).range(4..=300))]
+    lease_duration: u64,
+
+    /// What this replica is called in the Lease, with a random part behind it
+    #[arg(long, value_name = "NAME", env = "POD_NAME", hide_env_values = true)]
+    #[arg(help_heading = "Replicas", default_value = "supercargo")]
+    identity: String,
+
+    /// After how many seconds a claim is released from a pod that did not get bound
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        help_heading = "Replicas"
+    )]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    grace: u64,
+
+    /// Where probes and metrics are answered
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        env = "SUPERCARGO_ADDRESS",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Observing", default_value = "0.0.0.0:8080")]
+    address: SocketAddr,
+
+    /// What is logged: error, warn, info, debug, trace, or pairs such as supercargo=debug,kube=info
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "SUPERCARGO_LOG",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Observing", default_value = "info")]
+    log: String,
+
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "SUPERCARGO_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Observing", default_value = "text", value_enum)]
+    log_format: LogFormat,
+
+    /// Where traces go, by OTLP over gRPC; without it none are made
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Observing")]
+    otlp_endpoint: Option<String>,
+}
+
+impl Scheduler {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let tls = self
+            .tls_cert
+            .zip(self.tls_key)
+            .map(|(certificate, key)| TlsFiles {
+                certificate,
+                key,
+                clients: self.client_ca,
+            });
+        scheduler::run(Options {
+            mode: self.mode,
+            drivers: self.driver.into_iter().collect::<BTreeSet<_>>(),
+            scheduler: self.scheduler_name,
+            policies: Origin {
+                configuration: self.config,
+                folder: self.policy_dir,
+            },
+            kubeconfig: self.kubeconfig,
+            listen: self.listen,
+            tls,
+            address: self.address,
+            lease_namespace: self.lease_namespace,
+            lease_name: self.lease_name,
+            lease_duration: Duration::from_secs(self.lease_duration),
+            // Of a process that is started again nothing is known of the one before.
+            identity: format!("{}_{}", self.identity, uuid::Uuid::new_v4()),
+            grace: Duration::from_secs(self.grace),
+            log: self.log,
+            log_format: self.log_format,
+            traces: self.otlp_endpoint,
+        })
+        .map_err(Box::new)?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,398 @@
+//! Which nodes do for a pod, how good they are, and what it gets there.
+//!
+//! The same pods come again and again: a Job's are alike but for their names, and between two of them one
+//! node changed. So a node's verdict is kept, for claims that are alike, until something changes that
+//! concerns the node; what is left to be asked is asked shard by shard, with the claims made ready once.
+//! What is kept can only make an answer faster. A verdict is never what devices are taken by: Bind decides
+//! anew, and takes them only if the node is still as it was then ([`State::assume`]).
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::resource::v1::ResourceClaim;
+use lru::LruCache;
+use serde_json::json;
+use supercargo_host::allocator::{AllocateError, Budget};
+use supercargo_host::node_selector::NodeTerms;
+use supercargo_host::scheduling::{claim_name, reservation};
+
+use super::miss::{self, Miss};
+use super::pod::Pod;
+use super::state::{Snapshot, Stamp, State, Wants};
+use super::wire::{Candidates, FilterResult, HostPriority, MOST, Refused};
+
+/// How many kinds of claims verdicts are kept of.
+const KINDS: usize = 64;
+/// What one question to one node may cost.
+const STEPS: u64 = 1_000_000;
+/// How long one call may take: well within the 5 seconds that the scheduler gives an extender by default.
+const CALL: Duration = Duration::from_secs(3);
+/// How often Bind decides anew when the node changes under it.
+const TRIES: usize = 8;
+
+/// What a node says to some claims.
+#[derive(Debug, Clone)]
+enum Verdict {
+    Fits {
+        score: Option<f64>,
+        free: usize,
+    },
+    Misses {
+        miss: Arc<Miss>,
+        held: bool,
+    },
+    /// The claims themselves are wrong: no node will do.
+    Wrong(Arc<str>),
+}
+
+type Known = HashMap<String, (Stamp, Verdict)>;
+
+/// Decides.
+#[derive(Debug)]
+pub struct Decider {
+    state: Arc<State>,
+    known: Mutex<LruCache<String, Arc<Mutex<Known>>>>,
+    /// Whether any policy is told the names of claims, so that no two claims are alike.
+    names: AtomicBool,
+    asked: AtomicU64,
+    remembered: AtomicU64,
+}
+
+/// What a pod is to get on a node: decided, and assumed.
+#[derive(Debug)]
+pub struct Taken {
+    /// The pending claims with their allocations.
+    pub pending: Vec<Arc<ResourceClaim>>,
+    /// The claims that have their devices already.
+    pub allocated: Vec<Arc<ResourceClaim>>,
+}
+
+impl Decider {
+    /// Decides by this state.
+    #[must_use]
+    pub fn new(state: Arc<State>) -> Self {
+        Self {
+            state,
+            known: Mutex::new(LruCache::new(
+                NonZeroUsize::new(KINDS).unwrap_or(NonZeroUsize::MIN),
+            )),
+            names: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            remembered: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether some policy is told the names of claims.
+    pub fn names_matter(&self, matter: bool) {
+        self.names.store(matter, Ordering::Relaxed);
+    }
+
+    /// How many nodes were asked, and how many verdicts were known.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        (count(&self.asked), count(&self.remembered))
+    }
+
+    /// Filter: the nodes where the pod's claims can be had.
+    #[must_use]
+    pub fn filter(&self, pod: &Pod, nodes: Candidates) -> FilterResult {
+        let (wants, snapshot) = match self.state.wants(pod) {
+            Ok(known) => known,
+            // Nothing that runs on a node is in the way.
+            Err(why) => return nodes.filtered(|_, _| Some(Refused::Unresolvable(why.clone()))),
+        };
+        let verdicts = self.verdicts(&wants, &snapshot, nodes.names());
+        let wrong = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Wrong(why) => Some(Arc::clone(why)),
+            _ => None,
+        });
+        if let Some(why) = wrong {
+            return nodes.filtered(|_, _| Some(Refused::Unresolvable(why.to_string())));
+        }
+        let misses = nodes.names().iter().zip(&verdicts);
+        let misses = misses.filter_map(|(node, verdict)| match verdict {
+            Verdict::Misses { miss, .. } => Some((node.as_str(), &**miss)),
+            _ => None,
+        });
+        let texts: HashMap<String, Arc<str>> = miss::texts(misses)
+            .into_iter()
+            .map(|(node, text)| (node.to_owned(), text))
+            .collect();
+        nodes.filtered(|position, name| match verdicts.get(position) {
+            Some(Verdict::Misses { held, .. }) => {
+                let text = texts.get(name).map(ToString::to_string);
+                let text = text.unwrap_or_default();
+                Some(match held {
+                    true => Refused::Now(text),
+                    false => Refused::Unresolvable(text),
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// Prioritize: the best score of the policies first, and among equals the node with the fewest free
+    /// devices, so that whole nodes stay free. There are eleven scores and the order is what counts, so
+    /// the best kind of node gets the highest, the next the next one, and from the eleventh on all zero.
+    #[must_use]
+    pub fn prioritize(&self, pod: &Pod, nodes: &Candidates) -> Vec<HostPriority> {
+        let equal = |names: &[String]| {
+            let host = |name: &String| HostPriority {
+                host: name.clone(),
+                score: 0,
+            };
+            names.iter().map(host).collect()
+        };
+        let Ok((wants, snapshot)) = self.state.wants(pod) else {
+            return equal(nodes.names());
+        };
+        if wants.pending.is_empty() {
+            return equal(nodes.names());
+        }
+        let verdicts = self.verdicts(&wants, &snapshot, nodes.names());
+        let rank = |verdict: &Verdict| match verdict {
+            // Less is better: thousandths of a score below the best there can be, then free devices.
+            Verdict::Fits { score, free } => Some((thousandths_missing(*score), *free)),
+            _ => None,
+        };
+        let mut kinds: Vec<(u32, usize)> = verdicts.iter().filter_map(rank).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let score = |verdict: &Verdict| {
+            let place = kinds.binary_search(&rank(verdict)?).ok()?;
+            Some(MOST.saturating_sub(i64::try_from(place).ok()?).max(0))
+        };
+        let nodes = nodes.names().iter().zip(&verdicts);
+        nodes
+            .map(|(name, verdict)| HostPriority {
+                host: name.clone(),
+                score: score(verdict).unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Takes the devices that a pod gets on a node. What is taken stays taken until it is written or
+    /// forgotten.
+    ///
+    /// # Errors
+    /// Why the pod cannot be had there.
+    pub fn take(&self, pod: &Pod, node: &str) -> Result<Taken, String> {
+        for _ in 0..TRIES {
+            let (wants, snapshot) = self.state.wants(pod)?;
+            let Some((shard, entry)) = snapshot.node(node) else {
+                return Err(format!("node {node} is not known to Supercargo yet"));
+            };
+            if let Some(claim) = elsewhere(&wants, &entry.node) {
+                return Err(format!("ResourceClaim {claim} has its devices elsewhere"));
+            }
+            if wants.pending.is_empty() {
+                return Ok(Taken {
+                    pending: Vec::new(),
+                    allocated: wants.allocated,
+                });
+            }
+            let claims: Vec<&ResourceClaim> = wants.pending.iter().map(|it| &**it).collect();
+            let placement = shard.placement();
+            let prepared = placement.allocator().prepare(shard.in_use());
+            let plan = prepared.plan(&claims);
+            let decision = placement.place_planned(&plan, &entry.node, budget());
+            let Some(allocation) = decision.allocation else {
+                let miss = Miss::of(&plan, placement.allocator(), &entry.node, &decision);
+                let said = miss::texts([(node, &miss)].into_iter());
+                let said = said.get(node).map(ToString::to_string);
+                return Err(format!(
+                    "the claims no longer fit on {node}: {}",
+                    said.unwrap_or_default()
+                ));
+            };
+            let pending: Vec<Arc<ResourceClaim>> = wants
+                .pending
+                .iter()
+                .zip(allocation.results)
+                .map(|(claim, result)| {
+                    let mut claim = (**claim).clone();
+                    reservation::allocate(&mut claim, result);
+                    Arc::new(claim)
+                })
+                .collect();
+            if self.state.assume(node, shard.stamp(entry), &pending) {
+                return Ok(Taken {
+                    pending,
+                    allocated: wants.allocated,
+                });
+            }
+        }
+        Err(format!("node {node} keeps changing; it is tried again"))
+    }
+
+    /// What each of these nodes says, in order.
+    fn verdicts(&self, wants: &Wants, snapshot: &Snapshot, names: &[String]) -> Vec<Verdict> {
+        let known = self.known_of(&wants.pending);
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(names.len());
+        let mut open: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (position, name) in names.iter().enumerate() {
+            let Some((shard, entry)) = snapshot.node(name) else {
+                verdicts.push(Some(Verdict::Misses {
+                    miss: Arc::new(Miss::Unknown),
+                    held: false,
+                }));
+                continue;
+            };
+            if let Some(claim) = elsewhere(wants, &entry.node) {
+                verdicts.push(Some(Verdict::Misses {
+                    miss: Arc::new(Miss::Elsewhere(claim)),
+                    held: false,
+                }));
+                continue;
+            }
+            let stamp = shard.stamp(entry);
+            let kept = match wants.pending.is_empty() {
+                true => Some(Verdict::Fits {
+                    score: None,
+                    free: entry.free(),
+                }),
+                false => known
+                    .get(name)
+                    .filter(|(then, _)| *then == stamp)
+                    .map(|(_, verdict)| verdict.clone()),
+            };
+            if kept.is_none() {
+                open.entry(snapshot.place(name)).or_default().push(position);
+            }
+            verdicts.push(kept);
+        }
+        let new: usize = open.values().map(Vec::len).sum();
+        let count = |counter: &AtomicU64, by: usize| {
+            counter.fetch_add(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
+        };
+        count(&self.asked, new);
+        count(&self.remembered, names.len().saturating_sub(new));
+        if new > 0 {
+            // Nodes come and go, and with them what is known of them.
+            if known.len() > 2 * names.len() + 1024 {
+                known.clear();
+            }
+            self.ask(wants, snapshot, names, open.into_values(), |at, found| {
+                if let (Some(name), Some((stamp, verdict))) = (names.get(at), found.clone()) {
+                    known.insert(name.clone(), (stamp, verdict));
+                }
+                if let Some(slot) = verdicts.get_mut(at) {
+                    *slot = found.map(|(_, verdict)| verdict);
+                }
+            });
+        }
+        let late = || Verdict::Misses {
+            miss: Arc::new(Miss::Broken(
+                "there was no time left to look at this node; it is tried again".to_owned(),
+            )),
+            held: false,
+        };
+        verdicts
+            .into_iter()
+            .map(|verdict| verdict.unwrap_or_else(late))
+            .collect()
+    }
+
+    /// Asks nodes, shard by shard. `None` is said of nodes for which there was no time.
+    fn ask(
+        &self,
+        wants: &Wants,
+        snapshot: &Snapshot,
+        names: &[String],
+        open: impl Iterator<Item = Vec<usize>>,
+        mut found: impl FnMut(usize, Option<(Stamp, Verdict)>),
+    ) {
+        let claims: Vec<&ResourceClaim> = wants.pending.iter().map(|claim| &**claim).collect();
+        let budget = budget();
+        for positions in open {
+            let first = positions.first().and_then(|at| names.get(*at));
+            let Some((shard, _)) = first.and_then(|name| snapshot.node(name)) else {
+                continue;
+            };
+            let placement = shard.placement();
+            let prepared = placement.allocator().prepare(shard.in_use());
+            let plan = prepared.plan(&claims);
+            for at in positions {
+                let Some(entry) = names.get(at).and_then(|name| shard.node(name)) else {
+                    continue;
+                };
+                let decision = placement.place_planned(&plan, &entry.node, budget);
+                if let Some(AllocateError::Deadline { .. }) = decision.failure {
+                    found(at, None);
+                    continue;
+                }
+                let verdict = match (&decision.allocation, &decision.failure) {
+                    (Some(_), _) => Verdict::Fits {
+                        score: decision.score,
+                        free: entry.free(),
+                    },
+                    (None, Some(AllocateError::Fatal(why))) => Verdict::Wrong(why.as_str().into()),
+                    (None, _) => Verdict::Misses {
+                        miss: Arc::new(Miss::of(
+                            &plan,
+                            placement.allocator(),
+                            &entry.node,
+                            &decision,
+                        )),
+                        held: entry.holds_any(),
+                    },
+                };
+                found(at, Some((shard.stamp(entry), verdict)));
+            }
+        }
+    }
+
+    /// What is known of claims like these.
+    fn known_of(&self, pending: &[Arc<ResourceClaim>]) -> Arc<Mutex<Known>> {
+        let names = self.names.load(Ordering::Relaxed);
+        let kinds: Vec<_> = pending
+            .iter()
+            .map(|claim| {
+                let metadata = &claim.metadata;
+                let name = names.then_some(&metadata.name);
+                json!([claim.spec, metadata.namespace, metadata.labels, name])
+            })
+            .collect();
+        let kind = json!(kinds).to_string();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.get_or_insert(kind, Arc::default))
+    }
+}
+
+fn budget() -> Budget {
+    Budget {
+        steps: STEPS,
+        deadline: Instant::now().checked_add(CALL),
+    }
+}
+
+/// The first claim that has its devices where this node cannot reach them.
+fn elsewhere(wants: &Wants, node: &Node) -> Option<String> {
+    let out_of_reach = |claim: &&Arc<ResourceClaim>| {
+        let allocation = claim.status.as_ref().and_then(|it| it.allocation.as_ref());
+        let selector = allocation.and_then(|allocation| allocation.node_selector.as_ref());
+        selector.is_some_and(|selector| !NodeTerms::lenient(selector).matches(node))
+    };
+    let claim = wants.allocated.iter().find(out_of_reach)?;
+    Some(claim_name(claim))
+}
+
+/// How far a score is from 100, in thousandths; a node that no policy scored comes after all others.
+fn thousandths_missing(score: Option<f64>) -> u32 {
+    let Some(score) = score else {
+        return u32::MAX;
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 100,000"
+    )]
+    let missing = ((100.0 - score.clamp(0.0, 100.0)) * 1000.0).round() as u32;
+    missing
+}

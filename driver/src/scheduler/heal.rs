@@ -1,0 +1,152 @@
+//! What crashes and lost answers leave, put right.
+//!
+//! Two things can be left: a claim that is allocated and reserved for a pod that is not bound, and a write of
+//! which it is not known whether it happened. The first is normal for as long as the pod is on its way, so it
+//! is undone only after a while, and only after the API server has said once more that the pod is not bound.
+//! The second is settled by reading the claim, after the API server must have finished the request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::resource::v1::ResourceClaim;
+use supercargo_host::scheduling::claim_name;
+
+use super::bind::{Binder, Failure};
+use super::conditions::{self, Conditions};
+use super::leader::Leadership;
+use super::metrics::Metrics;
+use super::state::State;
+use crate::kubernetes::api::{ApiError, ResourceApi};
+
+/// How often is looked.
+const PERIOD: Duration = Duration::from_secs(2);
+/// How long a request may be under way in the API server, whose own limit is a minute.
+const SETTLED: Duration = Duration::from_secs(70);
+
+/// Looks after what is left.
+#[derive(Debug)]
+pub struct Healer {
+    /// What is known.
+    pub state: Arc<State>,
+    /// What releases claims.
+    pub binder: Binder,
+    /// Where to read.
+    pub api: ResourceApi,
+    /// Whether anything may be written.
+    pub leadership: Leadership,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+    /// Whose pods are looked after.
+    pub scheduler: String,
+    /// How long a pod may be on its way.
+    pub grace: Duration,
+}
+
+impl Healer {
+    /// Looks again and again. Never ends.
+    pub async fn run(self) {
+        let mut turns = tokio::time::interval(PERIOD);
+        turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut unbound: HashMap<(String, String), Instant> = HashMap::new();
+        loop {
+            turns.tick().await;
+            if !self.leadership.holds() || !self.state.is_synced() {
+                unbound.clear();
+                continue;
+            }
+            self.settle().await;
+            self.release(&mut unbound).await;
+            let clashes = self.state.clashes();
+            self.metrics.clashes(clashes.len());
+            for device in clashes {
+                tracing::error!(device, "is held by two claims");
+            }
+        }
+    }
+
+    /// Finds out what became of writes.
+    async fn settle(&self) {
+        for (namespace, name, uid) in self.state.overdue(SETTLED) {
+            match self.api.claim(&namespace, &name).await {
+                Ok(claim) => self.state.settle(&uid, Some(claim)),
+                Err(ApiError::NotFound { .. }) => self.state.settle(&uid, None),
+                // Until that is known, its devices stay taken.
+                Err(error) => {
+                    tracing::warn!(%error, "the fate of a write is not known yet");
+                    continue;
+                }
+            }
+            self.metrics.healed("settled");
+        }
+    }
+
+    /// Releases claims from pods that did not get bound.
+    async fn release(&self, unbound: &mut HashMap<(String, String), Instant>) {
+        let now = Instant::now();
+        let mut seen = HashMap::new();
+        for claim in self.state.reserved() {
+            for pod in self.stale(&claim) {
+                let uid = claim.metadata.uid.clone().unwrap_or_default();
+                let since = unbound.get(&(uid.clone(), pod.clone())).copied();
+                let since = since.unwrap_or(now);
+                let clashes = || self.state.clashes_with(&claim);
+                if now.duration_since(since) < self.grace && !clashes() {
+                    seen.insert((uid, pod), since);
+                    continue;
+                }
+                if !self.release_from(&claim, &pod).await {
+                    seen.insert((uid, pod), since);
+                }
+            }
+        }
+        *unbound = seen;
+    }
+
+    /// Users of a claim that are pods of this scheduler and not bound.
+    fn stale(&self, claim: &Arc<ResourceClaim>) -> Vec<String> {
+        let waits = conditions::of([Arc::clone(claim)].into_iter(), Timestamp::now());
+        if matches!(waits, Conditions::Waiting(_)) {
+            return Vec::new();
+        }
+        let status = claim.status.as_ref();
+        let users = status.and_then(|status| status.reserved_for.as_ref());
+        let users = users.into_iter().flatten();
+        let unbound = |uid: &String| {
+            self.state
+                .pod(uid)
+                .is_some_and(|pod| pod.scheduler == self.scheduler && !pod.is_bound() && !pod.over)
+        };
+        users.map(|user| user.uid.clone()).filter(unbound).collect()
+    }
+
+    /// Releases a claim from one pod: whether that is settled.
+    async fn release_from(&self, claim: &ResourceClaim, uid: &str) -> bool {
+        let (Some(_hold), Some(pod)) = (self.binder.busy().hold(uid), self.state.pod(uid)) else {
+            return false;
+        };
+        let now = self
+            .binder
+            .read_pod(&pod.namespace, &pod.name, &pod.uid)
+            .await;
+        match now {
+            Ok(Some(pod)) if pod.is_bound() => return true,
+            Err(_) => return false,
+            // Of a pod that is gone the controller takes care, and this does no harm.
+            Ok(_) => {}
+        }
+        match self.binder.release(claim, &[uid]).await {
+            Ok(()) => {
+                let (claim, pod) = (claim_name(claim), pod.full_name());
+                tracing::info!(claim, pod, "released, for the pod did not get bound");
+                self.metrics.healed("released");
+                true
+            }
+            Err(Failure::Definite(why) | Failure::Open(why)) => {
+                tracing::warn!(claim = claim_name(claim), why, "cannot be released yet");
+                false
+            }
+        }
+    }
+}

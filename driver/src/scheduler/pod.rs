@@ -1,0 +1,160 @@
+//! What of a pod decides about its devices.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{PodResourceClaim, PodResourceClaimStatus};
+use kube::core::Object;
+use serde::{Deserialize, Serialize};
+
+/// A pod as the scheduler sends it or the API server shows it, as far as it is read.
+pub type PodObject = Object<Spec, Status>;
+
+/// Of a pod's spec.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    node_name: Option<String>,
+    scheduler_name: Option<String>,
+    priority: Option<i64>,
+    resource_claims: Option<Vec<PodResourceClaim>>,
+}
+
+/// Of a pod's status.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    phase: Option<String>,
+    resource_claim_statuses: Option<Vec<PodResourceClaimStatus>>,
+}
+
+/// A pod, read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Which scheduler it wants.
+    pub scheduler: String,
+    /// Where it is bound; empty if nowhere.
+    pub node: String,
+    /// The higher, the more important.
+    pub priority: i64,
+    /// Whether it has run to its end, or is being deleted.
+    pub over: bool,
+    /// Its entries in `spec.resourceClaims`.
+    pub claims: Vec<Entry>,
+}
+
+/// An entry of `spec.resourceClaims`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The entry's name.
+    pub name: String,
+    /// What it stands for.
+    pub claim: Named,
+}
+
+/// Which claim an entry stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// The claim of this name.
+    Given(String),
+    /// The claim of this name, which was made from a template for the pod.
+    Generated(String),
+    /// One that is still to be made from a template.
+    NotYet,
+    /// None is needed.
+    None,
+}
+
+impl Pod {
+    /// `namespace/name`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Whether it is bound to a node.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        !self.node.is_empty()
+    }
+}
+
+impl From<PodObject> for Pod {
+    fn from(pod: PodObject) -> Self {
+        let PodObject {
+            metadata,
+            spec,
+            status,
+            ..
+        } = pod;
+        let status = status.unwrap_or_default();
+        let generated: BTreeMap<String, Option<String>> = status
+            .resource_claim_statuses
+            .into_iter()
+            .flatten()
+            .map(|status| (status.name, status.resource_claim_name))
+            .collect();
+        let claims = spec.resource_claims.into_iter().flatten();
+        let claims = claims.map(|entry| {
+            let claim = match (entry.resource_claim_name, generated.get(&entry.name)) {
+                (Some(name), _) => Named::Given(name),
+                (None, Some(Some(name))) => Named::Generated(name.clone()),
+                (None, Some(None)) => Named::None,
+                (None, None) => Named::NotYet,
+            };
+            Entry {
+                name: entry.name,
+                claim,
+            }
+        });
+        Self {
+            claims: claims.collect(),
+            namespace: metadata.namespace.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            scheduler: spec.scheduler_name.unwrap_or_default(),
+            node: spec.node_name.unwrap_or_default(),
+            priority: spec.priority.unwrap_or_default(),
+            over: metadata.deletion_timestamp.is_some()
+                || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_lead_to_claims_in_four_ways() {
+        let pod: PodObject = serde_json::from_value(serde_json::json!({
+            "metadata": {"namespace": "n", "name": "p", "uid": "1"},
+            "spec": {"schedulerName": "supercargo", "priority": 7, "resourceClaims": [
+                {"name": "a", "resourceClaimName": "shared"},
+                {"name": "b", "resourceClaimTemplateName": "t"},
+                {"name": "c", "resourceClaimTemplateName": "t"},
+                {"name": "d", "resourceClaimTemplateName": "t"}]},
+            "status": {"phase": "Pending", "resourceClaimStatuses": [
+                {"name": "b", "resourceClaimName": "p-b-x"}, {"name": "c"}]},
+        }))
+        .unwrap();
+        let pod = Pod::from(pod);
+        let claims: Vec<&Named> = pod.claims.iter().map(|entry| &entry.claim).collect();
+        assert_eq!(
+            claims,
+            [
+                &Named::Given("shared".into()),
+                &Named::Generated("p-b-x".into()),
+                &Named::None,
+                &Named::NotYet
+            ]
+        );
+        assert!(!pod.is_bound() && !pod.over);
+        assert_eq!((pod.priority, pod.full_name().as_str()), (7, "n/p"));
+    }
+}

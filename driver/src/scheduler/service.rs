@@ -1,0 +1,317 @@
+//! The extender's four verbs: bodies in, answers out.
+//!
+//! A body is bounded in size and time, and whatever is in it, the answer is one: what cannot be read is
+//! told in the answer's own `Error`, where the verb has one, for the scheduler shows that to the user and
+//! not the body of a failed request. Deciding is work, not waiting, so it is done aside from the threads
+//! that serve, by as many at a time as there are processors.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use lru::LruCache;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::{Instrument as _, info_span};
+
+use super::bind::{BindError, Binder};
+use super::decide::Decider;
+use super::metrics::Metrics;
+use super::pod::Pod;
+use super::preempt::preempt;
+use super::state::State;
+use super::wire::{
+    Args, BindArgs, BindResult, Candidates, FilterResult, HostPriority, PreemptArgs, PreemptResult,
+};
+
+/// The most bytes of a body: some 10,000 nodes as whole objects, or a million names.
+const BODY: usize = 128 << 20;
+/// How long a body may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// How many pods are remembered between Filter and Bind.
+const PODS: usize = 4096;
+
+/// Which pods are decided for.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// Those of one scheduler, whose claims are allocated here.
+    Own {
+        /// Its name.
+        scheduler: String,
+    },
+    /// All that have pending claims, which the scheduler allocates itself.
+    Coexist,
+}
+
+impl Mode {
+    fn concerns(&self, pod: &Pod) -> bool {
+        match self {
+            Self::Own { scheduler } => pod.scheduler == *scheduler && !pod.claims.is_empty(),
+            Self::Coexist => !pod.claims.is_empty(),
+        }
+    }
+}
+
+/// What answers.
+#[derive(Debug)]
+pub struct Service {
+    /// Which pods are decided for.
+    pub mode: Mode,
+    /// What is known.
+    pub state: Arc<State>,
+    /// What decides.
+    pub decider: Arc<Decider>,
+    /// What binds.
+    pub binder: Option<Binder>,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+    pods: Mutex<LruCache<String, Pod>>,
+    deciders: Semaphore,
+}
+
+impl Service {
+    /// Answers by these parts; without a binder, Bind is refused.
+    #[must_use]
+    pub fn new(
+        mode: Mode,
+        state: Arc<State>,
+        decider: Arc<Decider>,
+        binder: Option<Binder>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+        Self {
+            mode,
+            state,
+            decider,
+            binder,
+            metrics,
+            pods: Mutex::new(LruCache::new(
+                NonZeroUsize::new(PODS).unwrap_or(NonZeroUsize::MIN),
+            )),
+            deciders: Semaphore::new(processors),
+        }
+    }
+
+    /// The pages.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/filter", post(filter))
+            .route("/prioritize", post(prioritize))
+            .route("/bind", post(bind))
+            .route("/preempt", post(preempt_pods))
+            .with_state(self)
+    }
+
+    fn remember(&self, pod: &Pod) {
+        let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
+        pods.put(pod.uid.clone(), pod.clone());
+    }
+
+    fn recall(&self, uid: &str) -> Option<Pod> {
+        let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
+        pods.pop(uid)
+    }
+
+    fn unready(&self) -> Option<String> {
+        let unsynced = self.state.unsynced();
+        let kinds: Vec<&str> = unsynced.iter().map(|kind| kind.as_str()).collect();
+        (!kinds.is_empty()).then(|| {
+            format!(
+                "Supercargo has not read the cluster's {} yet",
+                kinds.join(", ")
+            )
+        })
+    }
+
+    /// Does work that takes no waiting.
+    async fn decide<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let Ok(_permit) = self.deciders.acquire().await else {
+            return Err("ending".to_owned());
+        };
+        let service = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&service))
+            .await
+            .map_err(|_| "deciding ended early; the log says more".to_owned())
+    }
+
+    fn filter(&self, args: Args) -> FilterResult {
+        let nodes = match Candidates::of(args.nodes, args.node_names) {
+            Ok(nodes) => nodes,
+            Err(error) => return FilterResult::error(format!("a node cannot be read: {error}")),
+        };
+        let pod = Pod::from(args.pod);
+        if !self.mode.concerns(&pod) {
+            return nodes.filtered(|_, _| None);
+        }
+        if let Some(unready) = self.unready() {
+            return FilterResult::error(unready);
+        }
+        if let Mode::Own { .. } = self.mode {
+            self.remember(&pod);
+        }
+        self.decider.filter(&pod, nodes)
+    }
+
+    fn prioritize(&self, args: Args) -> Result<Vec<HostPriority>, String> {
+        let nodes = Candidates::of(args.nodes, args.node_names).map_err(|it| it.to_string())?;
+        let pod = Pod::from(args.pod);
+        if !self.mode.concerns(&pod) {
+            let equal = |name: &String| HostPriority {
+                host: name.clone(),
+                score: 0,
+            };
+            return Ok(nodes.names().iter().map(equal).collect());
+        }
+        Ok(self.decider.prioritize(&pod, &nodes))
+    }
+
+    fn preempt(&self, args: PreemptArgs) -> PreemptResult {
+        let (pod, victims) = args.victims();
+        let pod = Pod::from(pod);
+        match &self.mode {
+            Mode::Own { .. } if self.mode.concerns(&pod) => preempt(&self.state, &pod, victims),
+            _ => PreemptResult {
+                node_name_to_meta_victims: victims,
+            },
+        }
+    }
+}
+
+async fn filter(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
+    let begun = Instant::now();
+    let result = match read::<Args>(body).await {
+        Ok(args) => service
+            .decide(move |service| service.filter(args))
+            .await
+            .unwrap_or_else(FilterResult::error),
+        Err(error) => FilterResult::error(error),
+    };
+    let outcome = match (&result.nodes, &result.node_names) {
+        _ if !result.error.is_empty() => "error",
+        (Some(nodes), _) if nodes.items.is_empty() => "none",
+        (_, Some(names)) if names.is_empty() => "none",
+        _ => "nodes",
+    };
+    service.metrics.answered("filter", outcome, begun.elapsed());
+    json(StatusCode::OK, &result)
+}
+
+async fn prioritize(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
+    let begun = Instant::now();
+    let result = match read::<Args>(body).await {
+        Ok(args) => {
+            let decided = service.decide(move |service| service.prioritize(args));
+            decided.await.and_then(|result| result)
+        }
+        Err(error) => Err(error),
+    };
+    let outcome = if result.is_ok() { "scores" } else { "error" };
+    service
+        .metrics
+        .answered("prioritize", outcome, begun.elapsed());
+    match result {
+        Ok(scores) => json(StatusCode::OK, &scores),
+        Err(error) => (StatusCode::BAD_REQUEST, error).into_response(),
+    }
+}
+
+async fn preempt_pods(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
+    let begun = Instant::now();
+    let result = match read::<PreemptArgs>(body).await {
+        Ok(args) => service.decide(move |service| service.preempt(args)).await,
+        Err(error) => Err(error),
+    };
+    let outcome = if result.is_ok() { "victims" } else { "error" };
+    service
+        .metrics
+        .answered("preempt", outcome, begun.elapsed());
+    match result {
+        Ok(victims) => json(StatusCode::OK, &victims),
+        Err(error) => (StatusCode::BAD_REQUEST, error).into_response(),
+    }
+}
+
+async fn bind(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
+    let begun = Instant::now();
+    let (outcome, error) = match read::<BindArgs>(body).await {
+        Ok(args) => service.bind(args).await,
+        Err(error) => ("error", error),
+    };
+    service.metrics.answered("bind", outcome, begun.elapsed());
+    json(StatusCode::OK, &BindResult { error })
+}
+
+impl Service {
+    async fn bind(self: &Arc<Self>, args: BindArgs) -> (&'static str, String) {
+        let Some(binder) = self.binder.clone() else {
+            let error = "in co-existing mode Supercargo binds nothing; remove bindVerb from the \
+                         extender's entry in the KubeSchedulerConfiguration";
+            return ("error", error.to_owned());
+        };
+        if let Some(unready) = self.unready() {
+            return ("error", unready);
+        }
+        let known = self.recall(&args.uid);
+        let span = info_span!(
+            "bind",
+            pod = format!("{}/{}", args.namespace, args.name),
+            node = args.node
+        );
+        // On a task of its own: a scheduler that hangs up must not leave half a pod bound.
+        let bound = async move { binder.bind(&args, known).await }.instrument(span);
+        match tokio::spawn(bound).await {
+            Ok(Ok(())) => ("bound", String::new()),
+            Ok(Err(error)) => {
+                let outcome = match &error {
+                    BindError::Refused(_) => "refused",
+                    BindError::Undone(_) => "undone",
+                    BindError::Open(_) => "open",
+                    BindError::Waits(_) => "waits",
+                };
+                tracing::info!(%error, outcome, "a pod was not bound");
+                (outcome, error.to_string())
+            }
+            Err(_) => ("error", "binding ended early; the log says more".to_owned()),
+        }
+    }
+}
+
+/// Reads a body: bounded, and with the place of what is wrong.
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, String> {
+    let bytes = timeout(ARRIVAL, to_bytes(body, BODY))
+        .await
+        .map_err(|_| "the request did not arrive in time".to_owned())?
+        .map_err(|error| format!("the request cannot be read: {error}"))?;
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| format!("the request is not what the extender protocol says: {error}"))?;
+    reader
+        .end()
+        .map_err(|error| format!("the request is followed by something else: {error}"))?;
+    Ok(value)
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (status, kind, body).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
