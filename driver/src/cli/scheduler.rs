@@ -23,7 +23,7 @@ In owning mode (--mode own) Supercargo allocates the claims of the pods that nam
 them: give it a kube-scheduler of its own, whose profile has the DynamicResources plugin disabled. In
 co-existing mode (--mode coexist) the plugin goes on allocating, and Supercargo only says which nodes not to
 take and which to take first. One device must never have two allocators, so --mode own starts only when
-admission makes sure that nobody else allocates devices of its drivers (examples/scheduler/guard.yaml).";
+admission makes sure that nobody else allocates devices of its drivers (examples/scheduler/own/guard.yaml).";
 
 const NOTES: &str = "\
 What the kube-scheduler has to know (KubeSchedulerConfiguration, examples/scheduler):

@@ -39,7 +39,7 @@ use crate::kubernetes::api::{ApiError, Operation, Part, ResourceApi, within};
 /// Who the fields belong to.
 const MANAGER: &str = "supercargo-scheduler";
 /// How often a claim that somebody else changed is read again.
-const TRIES: usize = 5;
+const TRIES: usize = 8;
 /// How long one call waits for devices to get ready; the scheduler calls again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -223,7 +223,9 @@ impl Binder {
             .and_then(|status| status.allocation.clone())
             .unwrap_or_default();
         if results(decided).any(|result| result.binding_conditions.is_some()) {
-            allocation.allocation_timestamp = Some(Time(Timestamp::now()));
+            // The API server keeps whole seconds.
+            let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+            allocation.allocation_timestamp = Some(Time(now));
         }
         let (namespace, name) = place(decided);
         let seen = self.state.unassumed(uid(decided));
@@ -231,61 +233,51 @@ impl Binder {
             Some(claim) => (*claim).clone(),
             None => return Err(Failure::Definite(format!("{namespace}/{name} is gone"))),
         };
-        let mut last = String::new();
+        let mut last = Failure::Definite(String::new());
         for _ in 0..TRIES {
             let metadata = &claim.metadata;
+            let status = claim.status.as_ref();
+            if status.and_then(|status| status.allocation.as_ref()) == Some(&allocation) {
+                // A write that was not answered did happen.
+                self.state.wrote(claim.clone());
+                return Ok(claim);
+            }
             if metadata.deletion_timestamp.is_some() || has_allocation(&claim) {
                 return Err(Failure::Definite(format!(
                     "{namespace}/{name} was allocated or deleted by somebody else"
                 )));
             }
             let finalizers = metadata.finalizers.clone().unwrap_or_default();
-            if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-                let with: Vec<&str> = finalizers
-                    .iter()
-                    .map(String::as_str)
-                    .chain([FINALIZER])
-                    .collect();
+            let written = if finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+                let users = users_with(&claim, pod);
+                let status = json!({"allocation": allocation, "reservedFor": users});
+                let patch = guarded(&claim, json!({}), Some(status));
+                self.patch(&claim, Part::Status, &patch).await
+            } else {
+                let finalizers = finalizers.iter().map(String::as_str);
+                let with: Vec<&str> = finalizers.chain([FINALIZER]).collect();
                 let patch = guarded(&claim, json!({"finalizers": with}), None);
-                match self.patch(&claim, Part::Object, &patch).await {
-                    Ok(now) => claim = now,
-                    Err(ApiError::Conflict { message, .. }) => {
-                        last = message;
-                        claim = self.read_again(&claim).await?;
-                        continue;
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-                fault::reached("finalizer");
-            }
-            let status = json!({"allocation": allocation, "reservedFor": users_with(&claim, pod)});
-            let patch = guarded(&claim, json!({}), Some(status));
-            match self.patch(&claim, Part::Status, &patch).await {
-                Ok(now) => {
+                self.patch(&claim, Part::Object, &patch).await
+            };
+            claim = match written {
+                // As the server keeps it, which may be less than was written.
+                Ok(now) if has_allocation(&now) => {
                     fault::reached("allocated");
                     self.state.wrote(now.clone());
                     return Ok(now);
                 }
-                Err(ApiError::Conflict { message, .. }) => {
-                    last = message;
-                    claim = self.read_again(&claim).await?;
+                Ok(now) => {
+                    fault::reached("finalizer");
+                    now
                 }
+                // Also when there was no answer: written twice, it is the same allocation.
                 Err(error) => {
-                    let failure = Failure::from(error);
-                    if failure.is_open()
-                        && let Ok(now) = self.read_again(&claim).await
-                        && now.status.as_ref().and_then(|it| it.allocation.as_ref())
-                            == Some(&allocation)
-                    {
-                        // It did happen.
-                        self.state.wrote(now.clone());
-                        return Ok(now);
-                    }
-                    return Err(failure);
+                    last = retry(error)?;
+                    self.read_again(&claim).await.map_err(|it| it.or(&last))?
                 }
-            }
+            };
         }
-        Err(Failure::Definite(last))
+        Err(last)
     }
 
     /// Makes a pod one of an allocated claim's users; `None` if it is one.
@@ -296,11 +288,12 @@ impl Binder {
     ) -> Result<Option<ResourceClaim>, Failure> {
         let (namespace, name) = place(claim);
         let mut claim = claim.clone();
-        let mut last = String::new();
+        let mut last = Failure::Definite(String::new());
+        let mut written = false;
         for _ in 0..TRIES {
             let users = users(&claim);
             if users.iter().any(|user| user.uid == pod.uid) {
-                return Ok(None);
+                return Ok(written.then_some(claim));
             }
             if claim.metadata.deletion_timestamp.is_some() || !has_allocation(&claim) {
                 return Err(Failure::Definite(format!(
@@ -314,19 +307,19 @@ impl Binder {
             }
             let status = json!({"reservedFor": users_with(&claim, pod)});
             let patch = guarded(&claim, json!({}), Some(status));
-            match self.patch(&claim, Part::Status, &patch).await {
+            written = true;
+            claim = match self.patch(&claim, Part::Status, &patch).await {
                 Ok(now) => {
                     self.state.wrote(now.clone());
-                    return Ok(Some(now));
+                    now
                 }
-                Err(ApiError::Conflict { message, .. }) => {
-                    last = message;
-                    claim = self.read_again(&claim).await?;
+                Err(error) => {
+                    last = retry(error)?;
+                    self.read_again(&claim).await.map_err(|it| it.or(&last))?
                 }
-                Err(error) => return Err(error.into()),
-            }
+            };
         }
-        Err(Failure::Definite(last))
+        Err(last)
     }
 
     /// Undoes what was written for a pod, and says what stays.
@@ -531,7 +524,25 @@ pub enum Failure {
     Open(String),
 }
 
+/// What is worth another try: a claim that somebody else changed, and a write without an answer.
+fn retry(error: ApiError) -> Result<Failure, Failure> {
+    let conflict = matches!(error, ApiError::Conflict { .. });
+    let failure = Failure::from(error);
+    match conflict || failure.is_open() {
+        true => Ok(failure),
+        false => Err(failure),
+    }
+}
+
 impl Failure {
+    /// This failure; but as open as the one before it.
+    fn or(self, before: &Self) -> Self {
+        match (self, before) {
+            (Self::Definite(message), Self::Open(_)) => Self::Open(message),
+            (failure, _) => failure,
+        }
+    }
+
     fn is_open(&self) -> bool {
         matches!(self, Self::Open(_))
     }

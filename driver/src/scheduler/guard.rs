@@ -34,7 +34,7 @@ pub enum GuardError {
     #[error(
         "devices of {} could be allocated by the in-tree DynamicResources plugin, too, and then one device \
          could get into two claims: {why}. Partition by driver: let `--driver` name what Supercargo is to \
-         own, apply the ValidatingAdmissionPolicy of examples/scheduler/guard.yaml with the same drivers and \
+         own, apply the ValidatingAdmissionPolicy of examples/scheduler/own/guard.yaml with the same drivers and \
          {user:?} as their only allocator, and give pods that claim them `schedulerName` of the scheduler whose \
          extender this is. Or leave allocation to the plugin: --mode coexist", .drivers.join(", ")
     )]

@@ -277,3 +277,6 @@ async fn connection(
     }
     let _ = connection.await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,7 +273,7 @@ async fn follow<K>(
             }
             Err(error) => tracing::warn!(
                 %error,
-                "trouble with the watch on {}; it is tried again (see examples/scheduler/rbac.yaml for the rights it needs)",
+                "trouble with the watch on {}; it is tried again (see examples/scheduler/own/rbac.yaml for the rights it needs)",
                 kind.as_str()
             ),
         }
