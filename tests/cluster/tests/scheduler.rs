@@ -16,7 +16,9 @@ use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
-use supercargo_cluster::devices::{containers_see_their_devices, example, hardware, manifest, running};
+use supercargo_cluster::devices::{
+    containers_see_their_devices, example, hardware, manifest, running,
+};
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::{
     ClusterError, DRIVER, Driver, DriverOptions, Extender, ExtenderOptions, Options, build_policy,
@@ -94,7 +96,9 @@ impl Site {
         let program = supercargo()?;
         bed.namespace("supercargo").await?;
         let read = |file: &str| fs::read_to_string(example(&format!("scheduler/own/{file}")));
-        bed.kubectl().apply("supercargo", &read("rbac.yaml")?).await?;
+        bed.kubectl()
+            .apply("supercargo", &read("rbac.yaml")?)
+            .await?;
         let policies = bed.folder().join("policies");
         fs::create_dir(&policies)?;
         build_policy(&program, "nvlink-groups", &policies)?;
@@ -103,8 +107,11 @@ impl Site {
              wasm: nvlink-groups.wasm\nrules:\n- policy: nvlink-groups\n  deviceClasses: [gpu.nvidia.com]\n"
         );
         fs::write(policies.join("config.yaml"), configuration)?;
-        bed.kubectl().apply("default", &manifest("device-class")?).await?;
-        let class: DeviceClass = serde_json::from_value(json!({"metadata": {"name": "load"}, "spec": {
+        bed.kubectl()
+            .apply("default", &manifest("device-class")?)
+            .await?;
+        let class: DeviceClass =
+            serde_json::from_value(json!({"metadata": {"name": "load"}, "spec": {
             "selectors": [{"cel": {"expression": format!("device.driver == '{LOAD}'")}}]}}))?;
         let classes: Api<DeviceClass> = Api::all(bed.client());
         classes.create(&PostParams::default(), &class).await?;
@@ -129,7 +136,10 @@ impl Site {
     fn options(&self, mode: &str, more: &[&str]) -> ExtenderOptions {
         let mut flags = vec![format!("--mode={mode}")];
         flags.extend(more.iter().map(|flag| (*flag).to_owned()));
-        flags.push(format!("--config={}", self.policies.join("config.yaml").display()));
+        flags.push(format!(
+            "--config={}",
+            self.policies.join("config.yaml").display()
+        ));
         ExtenderOptions {
             name: "extender".to_owned(),
             port: port(),
@@ -193,10 +203,17 @@ async fn delete(bed: &Bed, namespace: &str, name: &str) -> Outcome {
 /// Waits until so many pods of a namespace are bound.
 async fn bound(bed: &Bed, namespace: &str, count: usize) -> Result<Vec<Pod>, ClusterError> {
     let pods: Api<Pod> = Api::namespaced(bed.client(), namespace);
-    let is_bound = |pod: &&Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
-    until_objects(&pods, SOON * 3, &format!("{count} pods are bound"), |pods| {
-        (pods.iter().filter(is_bound).count() >= count).then(|| pods.to_vec())
-    })
+    let is_bound = |pod: &&Pod| {
+        pod.spec
+            .as_ref()
+            .is_some_and(|spec| spec.node_name.is_some())
+    };
+    until_objects(
+        &pods,
+        SOON * 3,
+        &format!("{count} pods are bound"),
+        |pods| (pods.iter().filter(is_bound).count() >= count).then(|| pods.to_vec()),
+    )
     .await
 }
 
@@ -205,7 +222,9 @@ async fn load_nodes(bed: &Bed, prefix: &str, count: usize, devices: usize) -> Ou
     let nodes: Api<Node> = Api::all(bed.client());
     let slices: Api<ResourceSlice> = Api::all(bed.client());
     let post = PostParams::default();
-    let all: Vec<Value> = (0..devices).map(|n| json!({"name": format!("gpu-{n}")})).collect();
+    let all: Vec<Value> = (0..devices)
+        .map(|n| json!({"name": format!("gpu-{n}")}))
+        .collect();
     for n in 0..count {
         let name = format!("{prefix}-{n}");
         let much = json!({"cpu": "64", "memory": "512Gi", "pods": "200"});
@@ -213,11 +232,14 @@ async fn load_nodes(bed: &Bed, prefix: &str, count: usize, devices: usize) -> Ou
             "capacity": much, "allocatable": much,
             "conditions": [{"type": "Ready", "status": "True"}]}});
         let node: Node = nodes.create(&post, &serde_json::from_value(node)?).await?;
-        let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid}]);
+        let owner =
+            json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid}]);
         let slice = json!({"metadata": {"name": name, "ownerReferences": owner}, "spec": {"driver": LOAD,
             "nodeName": name, "pool": {"name": name, "generation": 1, "resourceSliceCount": 1},
             "devices": all}});
-        slices.create(&post, &serde_json::from_value(slice)?).await?;
+        slices
+            .create(&post, &serde_json::from_value(slice)?)
+            .await?;
     }
     Ok(())
 }
@@ -230,17 +252,24 @@ async fn clear(bed: &Bed, namespace: &str, prefix: &str) -> Outcome {
     bed.delete_namespace(namespace).await?;
     let nodes: Api<Node> = Api::all(bed.client());
     let ours = ListParams::default().labels(&format!("load={prefix}"));
-    nodes.delete_collection(&DeleteParams::default(), &ours).await?;
+    nodes
+        .delete_collection(&DeleteParams::default(), &ours)
+        .await?;
     let slices: Api<ResourceSlice> = Api::all(bed.client());
     let left = ListParams::default().fields(&format!("spec.driver={LOAD}"));
-    slices.delete_collection(&DeleteParams::default(), &left).await?;
+    slices
+        .delete_collection(&DeleteParams::default(), &left)
+        .await?;
     Ok(())
 }
 
 async fn events(bed: &Bed, namespace: &str, pod: &str) -> Result<String, ClusterError> {
     let events: Api<Event> = Api::namespaced(bed.client(), namespace);
     let of_pod = ListParams::default().fields(&format!("involvedObject.name={pod}"));
-    let found = events.list(&of_pod).await.map_err(ClusterError::api("list events"))?;
+    let found = events
+        .list(&of_pod)
+        .await
+        .map_err(ClusterError::api("list events"))?;
     let notes = found.items.into_iter().filter_map(|event| event.message);
     Ok(notes.collect::<Vec<_>>().join("\n"))
 }
@@ -251,7 +280,10 @@ async fn owning_is_refused_until_nobody_else_can_allocate(bed: &Bed) -> Outcome 
     let status = refused.process().wait(SOON)?;
     assert_eq!(status.code(), Some(1));
     let said = bed.log_tails(5)?;
-    assert!(said.contains("could be allocated by the in-tree DynamicResources plugin"), "{said}");
+    assert!(
+        said.contains("could be allocated by the in-tree DynamicResources plugin"),
+        "{said}"
+    );
     assert!(said.contains("Partition by driver"), "{said}");
     let extender = site.own(bed).await?;
     assert!(extender.metrics().await?.contains("supercargo_leader 1"));
@@ -262,7 +294,12 @@ async fn a_pod_gets_its_devices_and_its_container_sees_them(bed: &Bed) -> Outcom
     let site = Site::of(bed).await?;
     let _extender = site.own(bed).await?;
     let namespace = bed.fresh_namespace().await?;
-    apply(bed, &namespace, &pod("two", "gpu.nvidia.com", 2, &Value::Null)).await?;
+    apply(
+        bed,
+        &namespace,
+        &pod("two", "gpu.nvidia.com", 2, &Value::Null),
+    )
+    .await?;
     let two = running(bed, &namespace, "two").await?;
     let seen = containers_see_their_devices(bed, &namespace, &two).await?;
     assert_eq!(seen["main"].len(), 2);
@@ -277,12 +314,22 @@ async fn a_pod_that_does_not_fit_says_why_and_goes_on_when_there_is_room(bed: &B
     let namespace = bed.fresh_namespace().await?;
     load_nodes(bed, "small", 3, 2).await?;
     for n in 0..3 {
-        apply(bed, &namespace, &pod(&format!("first-{n}"), "load", 1, &Value::Null)).await?;
+        apply(
+            bed,
+            &namespace,
+            &pod(&format!("first-{n}"), "load", 1, &Value::Null),
+        )
+        .await?;
+        bound(bed, &namespace, n + 1).await?;
     }
     // Packed: two on one node, one on another.
-    bound(bed, &namespace, 3).await?;
     for n in 0..2 {
-        apply(bed, &namespace, &pod(&format!("second-{n}"), "load", 2, &Value::Null)).await?;
+        apply(
+            bed,
+            &namespace,
+            &pod(&format!("second-{n}"), "load", 2, &Value::Null),
+        )
+        .await?;
     }
     bound(bed, &namespace, 4).await?;
     let said = until(SOON, "the pending pod says why", async || {
@@ -290,7 +337,9 @@ async fn a_pod_that_does_not_fit_says_why_and_goes_on_when_there_is_room(bed: &B
             events(bed, &namespace, "second-0").await?,
             events(bed, &namespace, "second-1").await?,
         ];
-        Ok(said.into_iter().find(|said| said.contains("needed, at most")))
+        Ok(said
+            .into_iter()
+            .find(|said| said.contains("needed, at most")))
     })
     .await?;
     let why = "request gpus: 2 × load needed, at most 1 free";
@@ -322,7 +371,12 @@ async fn a_whole_nvlink_group_is_left_for_the_pod_that_needs_it(bed: &Bed) -> Ou
     // Two nodes with two groups of four each: three small ones, one after the other, share one group.
     for n in 0..3 {
         let name = format!("small-{n}");
-        apply(bed, &namespace, &pod(&name, "gpu.nvidia.com", 1, &Value::Null)).await?;
+        apply(
+            bed,
+            &namespace,
+            &pod(&name, "gpu.nvidia.com", 1, &Value::Null),
+        )
+        .await?;
         running(bed, &namespace, &name).await?;
     }
     for n in 0..3 {
@@ -350,7 +404,9 @@ async fn pods_of_another_scheduler_cannot_take_what_supercargo_owns(bed: &Bed) -
     apply(bed, &namespace, &pod("other", "gpu.nvidia.com", 1, &other)).await?;
     until(SOON, "the guard speaks", async || {
         let said = events(bed, &namespace, "other").await?;
-        Ok(said.contains("are allocated by Supercargo only").then_some(()))
+        Ok(said
+            .contains("are allocated by Supercargo only")
+            .then_some(()))
     })
     .await?;
     // Without claims, such a pod is bound as ever.
@@ -363,7 +419,9 @@ async fn pods_of_another_scheduler_cannot_take_what_supercargo_owns(bed: &Bed) -
     Ok(())
 }
 
-async fn many_pods_at_once_are_bound_while_the_extender_is_killed_three_times(bed: &Bed) -> Outcome {
+async fn many_pods_at_once_are_bound_while_the_extender_is_killed_three_times(
+    bed: &Bed,
+) -> Outcome {
     const NODES: usize = 100;
     const PODS: usize = 400;
     let site = Site::of(bed).await?;
@@ -426,7 +484,13 @@ async fn a_crash_between_any_two_steps_of_bind_is_healed(bed: &Bed) -> Outcome {
     drop(doomed);
     for n in 0..2 {
         // Nobody may go there any more, so the pod stays pending.
-        let labels = ["label", "node", &format!("crash-{n}"), "load=over", "--overwrite"];
+        let labels = [
+            "label",
+            "node",
+            &format!("crash-{n}"),
+            "load=over",
+            "--overwrite",
+        ];
         bed.kubectl().run(&labels).await?;
     }
     let _next = site.own(bed).await?;
@@ -451,7 +515,11 @@ async fn a_crash_between_any_two_steps_of_bind_is_healed(bed: &Bed) -> Outcome {
 
 async fn co_existing_mode_ranks_and_writes_nothing(bed: &Bed) -> Outcome {
     let site = Site::of(bed).await?;
-    let guard = ["delete", "validatingadmissionpolicybinding", "supercargo-allocates"];
+    let guard = [
+        "delete",
+        "validatingadmissionpolicybinding",
+        "supercargo-allocates",
+    ];
     bed.kubectl().run(&guard).await?;
     // The scheduler of this bed calls bind, so pods are bound by a second owner of other devices; what is
     // looked at here is what the extender says.
@@ -466,7 +534,10 @@ async fn co_existing_mode_ranks_and_writes_nothing(bed: &Bed) -> Outcome {
     })
     .await?;
     let metrics = extender.metrics().await?;
-    assert!(metrics.contains("verb=\"prioritize\",result=\"scores\""), "{metrics}");
+    assert!(
+        metrics.contains("verb=\"prioritize\",result=\"scores\""),
+        "{metrics}"
+    );
     bed.nothing_stays(&namespace).await?;
     Ok(())
 }

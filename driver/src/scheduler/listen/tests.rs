@@ -18,8 +18,7 @@ impl Pki {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority).unwrap();
@@ -78,7 +77,10 @@ impl Pki {
     }
 }
 
-async fn serving(pki: &Pki, clients: bool) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+async fn serving(
+    pki: &Pki,
+    clients: bool,
+) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
     let files = pki.files(clients);
     let config = files.read().unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));

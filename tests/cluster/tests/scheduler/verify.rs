@@ -13,16 +13,29 @@ use supercargo_cluster::{Cluster, ClusterError};
 pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
     let list = ListParams::default();
     let claims: Api<ResourceClaim> = Api::all(cluster.client());
-    let claims = claims.list(&list).await.map_err(ClusterError::api("list claims"))?;
+    let claims = claims
+        .list(&list)
+        .await
+        .map_err(ClusterError::api("list claims"))?;
     let pods: Api<Pod> = Api::all(cluster.client());
-    let pods = pods.list(&list).await.map_err(ClusterError::api("list pods"))?;
+    let pods = pods
+        .list(&list)
+        .await
+        .map_err(ClusterError::api("list pods"))?;
     let slices: Api<ResourceSlice> = Api::all(cluster.client());
-    let slices = slices.list(&list).await.map_err(ClusterError::api("list slices"))?;
+    let slices = slices
+        .list(&list)
+        .await
+        .map_err(ClusterError::api("list slices"))?;
 
     let mut nodes = BTreeMap::new();
     for slice in slices {
         for device in slice.spec.devices.unwrap_or_default() {
-            let id = (slice.spec.driver.clone(), slice.spec.pool.name.clone(), device.name);
+            let id = (
+                slice.spec.driver.clone(),
+                slice.spec.pool.name.clone(),
+                device.name,
+            );
             nodes.insert(id, slice.spec.node_name.clone());
         }
     }
@@ -49,8 +62,14 @@ pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
                 Some(Some(node)) => {
                     wanted.insert(node.clone());
                 }
-                Some(None) => wrongs.push(format!("{name} is reserved for {}, which is not bound", user.name)),
-                None => wrongs.push(format!("{name} is reserved for {}, which is gone", user.name)),
+                Some(None) => wrongs.push(format!(
+                    "{name} is reserved for {}, which is not bound",
+                    user.name
+                )),
+                None => wrongs.push(format!(
+                    "{name} is reserved for {}, which is gone",
+                    user.name
+                )),
             }
         }
         let allocation = status.allocation.and_then(|it| it.devices);
@@ -63,7 +82,9 @@ pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
             match nodes.get(&id) {
                 None => wrongs.push(format!("{name} has {id:?}, which nobody publishes")),
                 Some(Some(node)) if wanted.iter().any(|it| it != node) => {
-                    wrongs.push(format!("{name} has {id:?} of {node}, and runs on {wanted:?}"));
+                    wrongs.push(format!(
+                        "{name} has {id:?} of {node}, and runs on {wanted:?}"
+                    ));
                 }
                 Some(_) => {}
             }
