@@ -170,6 +170,7 @@ fn help_teaches() {
         &["compare"],
         &["plan"],
         &["node"],
+        &["scheduler"],
         &["policy"],
         &["policy", "inspect"],
         &["policy", "check"],

@@ -125,6 +125,12 @@ impl Binder {
         }
     }
 
+    /// Whether this replica may bind.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leadership.holds()
+    }
+
     /// The pods that are being worked on.
     #[must_use]
     pub fn busy(&self) -> &Busy {
@@ -137,7 +143,7 @@ impl Binder {
     /// Why it is not bound, and what of it stays.
     pub async fn bind(&self, args: &BindArgs, known: Option<Pod>) -> Result<(), BindError> {
         let refused = BindError::Refused;
-        if !self.leadership.holds() {
+        if !self.leads() {
             return Err(refused(
                 "another replica of Supercargo has the Lease, or none has it yet".to_owned(),
             ));

@@ -121,7 +121,13 @@ impl Service {
         pods.pop(uid)
     }
 
+    /// Why nothing is decided yet. Who may not bind does not filter either: it would be in vain.
     fn unready(&self) -> Option<String> {
+        if self.binder.as_ref().is_some_and(|binder| !binder.leads()) {
+            return Some(
+                "another replica of Supercargo has the Lease, or none has it yet".to_owned(),
+            );
+        }
         let unsynced = self.state.unsynced();
         let kinds: Vec<&str> = unsynced.iter().map(|kind| kind.as_str()).collect();
         (!kinds.is_empty()).then(|| {
