@@ -64,11 +64,15 @@ impl Candidates {
     ) -> Result<Self, serde_json::Error> {
         match (names, nodes) {
             (None, Some(list)) => {
-                let name = |object: &Box<RawValue>| {
+                let name = |object: &RawValue| {
                     serde_json::from_str(object.get()).map(|named: Named| named.metadata.name)
                 };
                 Ok(Self {
-                    names: list.items.iter().map(name).collect::<Result<_, _>>()?,
+                    names: list
+                        .items
+                        .iter()
+                        .map(|it| name(it))
+                        .collect::<Result<_, _>>()?,
                     objects: Some(list.items),
                 })
             }

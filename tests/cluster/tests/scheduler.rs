@@ -102,9 +102,9 @@ impl Site {
         let policies = bed.folder().join("policies");
         fs::create_dir(&policies)?;
         build_policy(&program, "nvlink-groups", &policies)?;
-        let configuration = format!(
+        let configuration = String::from(
             "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\npolicies:\n- name: nvlink-groups\n  \
-             wasm: nvlink-groups.wasm\nrules:\n- policy: nvlink-groups\n  deviceClasses: [gpu.nvidia.com]\n"
+             wasm: nvlink-groups.wasm\nrules:\n- policy: nvlink-groups\n  deviceClasses: [gpu.nvidia.com]\n",
         );
         fs::write(policies.join("config.yaml"), configuration)?;
         bed.kubectl()

@@ -10,7 +10,7 @@ use supercargo_cluster::{Cluster, ClusterError};
 
 /// Everything that is wrong with the state of the API server: devices in two claims, devices that nobody
 /// publishes or that another node has, reservations for pods that are gone or were never bound.
-pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+pub(crate) async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
     let list = ListParams::default();
     let claims: Api<ResourceClaim> = Api::all(cluster.client());
     let claims = claims
