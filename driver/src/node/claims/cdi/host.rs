@@ -186,3 +186,6 @@ fn stage(stage: HookStage) -> &'static str {
         HookStage::Poststop => "poststop",
     }
 }
+
+#[cfg(test)]
+mod tests;
