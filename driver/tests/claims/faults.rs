@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use serde_json::json;
 use supercargo::node::claims::fault::FaultPoint;
@@ -145,12 +147,21 @@ fn cdi_file(claim: &Claim) -> String {
 
 #[test]
 fn wherever_the_process_is_killed_the_end_is_the_same() {
-    let mut reached = BTreeSet::new();
-    let mut killed = BTreeMap::new();
-    for (name, arrange) in SCENARIOS {
-        killed.insert(name, walk(name, arrange, &mut reached));
+    let walked: Vec<(&str, BTreeSet<&str>, usize)> = thread::scope(|scope| {
+        let walks = SCENARIOS.map(|(name, arrange)| {
+            scope.spawn(move || {
+                let mut reached = BTreeSet::new();
+                let killed = walk(name, arrange, &mut reached);
+                (name, reached, killed)
+            })
+        });
+        let walked = walks.map(|walk| walk.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        walked.into()
+    });
+    for (name, _, killed) in &walked {
+        eprintln!("{killed} kills while {name}");
     }
-    eprintln!("{killed:#?}");
+    let reached: BTreeSet<&str> = walked.into_iter().flat_map(|(_, all, _)| all).collect();
     let names = FaultPoint::ALL.iter().map(|point| point.name());
     let missed: Vec<&str> = names.filter(|name| !reached.contains(name)).collect();
     assert_eq!(missed, [""; 0], "no scenario passes these places");

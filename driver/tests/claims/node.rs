@@ -408,7 +408,13 @@ fn read(root: &Path, path: &Path, into: &mut BTreeMap<String, String>) {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
         if path.is_dir() {
-            into.insert(format!("{name}/"), String::new());
+            // These stay when what was in them is gone.
+            if !["settings", "daemons", "mig"]
+                .iter()
+                .any(|kept| path.ends_with(kept))
+            {
+                into.insert(format!("{name}/"), String::new());
+            }
             read(root, &path, into);
         } else {
             into.insert(name, fs::read_to_string(&path).unwrap());

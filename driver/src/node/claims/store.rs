@@ -127,17 +127,20 @@ impl Store {
                 return Err(at(io::Error::other(many)));
             }
         }
+        // What lies aside comes first: what joins it is numbered after it.
+        names.retain(|name| {
+            let text = name.to_string_lossy();
+            let file = self.folder.join(name);
+            match refused_number(&text) {
+                Some(number) => refused.push((number, file)),
+                // A write that a kill interrupted, and that nobody was told of.
+                None => return !(durable::is_unfinished(&text) && durable::remove(&file).is_ok()),
+            }
+            false
+        });
         names.sort();
         for name in names {
-            let text = name.to_string_lossy();
-            let file = self.folder.join(&name);
-            if durable::is_unfinished(&text) && durable::remove(&file).is_ok() {
-                // A write that a kill interrupted, and that nobody was told of.
-            } else if let Some(number) = refused_number(&text) {
-                refused.push((number, file));
-            } else {
-                self.take(&name, &mut contents, &mut refused)?;
-            }
+            self.take(&name, &mut contents, &mut refused)?;
         }
         refused.sort();
         let superfluous = refused.len().saturating_sub(MOST_REFUSED);
