@@ -13,7 +13,7 @@ use super::table::{Cell, Column, Table, printable};
 pub struct PlannedClaim {
     /// `namespace/name`.
     pub claim: String,
-    /// Why nothing is planned.
+    /// Why it cannot be prepared as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The parts, each with the policy that serves it.
