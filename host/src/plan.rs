@@ -13,9 +13,7 @@ mod question;
 mod step;
 
 pub use check::{Offence, Place, Refused, Why, check, offences};
-pub use claim::{
-    Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters,
-};
+pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
 pub use diff::{Change, changes, own_changes};
 pub use grants::{Grant, Grants};
 pub use question::question;
