@@ -161,7 +161,7 @@ async fn run(bed: &Bed, pods: u32, at_once: u32) -> Outcome {
 async fn after_200_pods_in_a_row_and_50_at_once_nothing_is_left(bed: &Bed) -> Outcome {
     let program = supercargo()?;
     let policies = bed.folder().join("policies");
-    fs::create_dir(&policies)?;
+    fs::create_dir_all(&policies)?;
     build_policy(&program, "mig-partitions", &policies)?;
     let config = policies.join("config.yaml");
     fs::write(&config, CONFIGURATION)?;

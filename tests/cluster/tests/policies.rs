@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::{AllocatedDeviceStatus, ResourceClaim};
 use kube::Api;
 use kube::api::DeleteParams;
+use serde_json::json;
 use supercargo_cluster::devices::{
     SOON, claim_of, containers_see_their_devices, given, hardware, manifest, running,
 };
@@ -20,7 +21,6 @@ use supercargo_cluster::{
     ClusterError, Driver, DriverOptions, Options, build_policy, rights, supercargo, tests, until,
     until_object,
 };
-use serde_json::json;
 use tokio::sync::{Mutex, OnceCell};
 
 tests! {
@@ -219,7 +219,10 @@ async fn parameters_set_a_time_slice_and_the_end_of_the_claim_sets_it_back(bed: 
     assert_eq!(read(bed, WHOLE, &format!("{device}/time-slice"))?, "long");
     let claim = claim_of(&pod, "shared")?;
     let status = device_status(bed, &namespace, &claim, "Prepared").await?;
-    assert_eq!((status.pool, status.device), ("node-1".to_owned(), device.clone()));
+    assert_eq!(
+        (status.pool, status.device),
+        ("node-1".to_owned(), device.clone())
+    );
     let data = status.data.map(|data| data.0);
     assert_eq!(data, Some(json!({"timeSlice": "Long"})));
     for container in ["first", "second"] {

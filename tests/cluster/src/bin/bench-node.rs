@@ -208,8 +208,10 @@ async fn by_kubelet(cluster: &Cluster) -> Result<[Sample; 2], Failure> {
 async fn by_driver(driver: &Driver) -> Result<[Sample; 2], Failure> {
     let metrics = driver.metrics().await?;
     let histogram = "supercargo_claim_operation_duration_seconds";
-    Ok(["\"prepare\"", "\"unprepare\""]
-        .map(|operation| Sample::of(&metrics, histogram, operation)))
+    Ok(
+        ["\"prepare\"", "\"unprepare\""]
+            .map(|operation| Sample::of(&metrics, histogram, operation)),
+    )
 }
 
 fn megabytes(bytes: u64) -> f64 {
