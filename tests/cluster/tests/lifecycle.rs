@@ -5,15 +5,17 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use rustix::process::Signal;
 use supercargo_cluster::devices::{
-    SOON, containers_see_their_devices, hardware, manifest, running,
+    SOON, containers_see_their_devices, example, hardware, manifest, running,
 };
 use supercargo_cluster::events::{said, told};
 use supercargo_cluster::harness::{Bed, Outcome};
@@ -22,11 +24,15 @@ use supercargo_cluster::{
 };
 use supercargo_host::policy::Digest;
 
+#[path = "lifecycle/installed.rs"]
+mod installed;
+
 tests! {
     Options::nodes(1);
     no_pod_fails_while_one_instance_takes_over_from_another,
     running_pods_outlive_the_driver_and_waiting_ones_start_when_it_is_back,
     a_policy_that_is_dropped_in_serves_the_next_pod_and_a_broken_one_is_refused,
+    the_daemon_set_serves_pods_without_a_capability,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -289,5 +295,42 @@ async fn a_policy_that_is_dropped_in_serves_the_next_pod_and_a_broken_one_is_ref
     runs(&pod().await?).await?;
     // `validate` and `prepare`.
     assert_eq!(answered(&driver).await?, before + 2);
+    Ok(())
+}
+
+async fn the_daemon_set_serves_pods_without_a_capability(bed: &Bed) -> Outcome {
+    let node = &bed.nodes()[0];
+    rights(bed, node).await?;
+    let config = fs::read_to_string(example("node/config.yaml"))?;
+    bed.kubectl().apply("supercargo", &config).await?;
+    bed.kubectl()
+        .apply("default", &manifest("device-class")?)
+        .await?;
+    // Free now, and taken a moment later.
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let set = installed::daemon_set(bed, node, &supercargo()?, port).await?;
+    let sets: Api<DaemonSet> = Api::namespaced(bed.client(), "supercargo");
+    sets.create(&PostParams::default(), &set).await?;
+    let name = "supercargo-node";
+    until_object(&sets, name, SOON, "the driver's pod is ready", |set| {
+        (set?.status.as_ref()?.number_ready == 1).then_some(())
+    })
+    .await?;
+
+    let namespace = bed.fresh_namespace().await?;
+    bed.kubectl()
+        .apply(&namespace, &manifest("one-gpu")?)
+        .await?;
+    let pod = running(bed, &namespace, "one-gpu").await?;
+    let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
+    assert_eq!(seen["main"].len(), 1);
+    bed.nothing_stays(&namespace).await?;
+
+    sets.delete(name, &DeleteParams::foreground()).await?;
+    until_object(&sets, name, SOON, "the DaemonSet is gone", |set| {
+        set.is_none().then_some(())
+    })
+    .await?;
+    assert_eq!(sockets(&node.plugin_registry())?, [""; 0]);
     Ok(())
 }
