@@ -178,7 +178,7 @@ fn rows(contenders: &[Ran]) -> Vec<Row> {
             )
         },
     );
-    let timed = contenders.iter().any(|ran| ran.waited > 0.0);
+    let timed = contenders.iter().any(|ran| ran.timed);
     if timed {
         row(
             "mean wait",

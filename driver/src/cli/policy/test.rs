@@ -68,7 +68,7 @@ so what it proposes must also be allocatable.
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Test {
-    /// The policy's folder, with its fixtures in `fixtures`; or a fixture
+    /// The policy's folder, with its fixtures in `fixtures` or `tests`; or a fixture
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 
