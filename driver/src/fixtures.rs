@@ -8,6 +8,7 @@
 mod bless;
 mod claim;
 mod compare;
+mod hardware;
 pub mod random;
 mod read;
 mod run;

@@ -61,8 +61,12 @@ so what it proposes must also be allocatable.
   together: supercargo.dev/nvlinkGroup # every claim's devices have one value of it
   strandsAtMost: 2                     # free devices left in groups that are partly taken
 
-`objects: [...]` takes Kubernetes objects instead of devices and requests. `hook: validate` with
-`question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
+`objects: [...]` takes Kubernetes objects instead of devices and requests. What is empty may be left out
+of a plan or an answer.
+
+`hardware: [{id: GPU-1, facts: {nvml.memory-bytes: {int: 85899345920}}}]` is what `publish` is asked about;
+the `answer` has `devices` and `sharedCounters`, as in a ResourceSlice, and must be publishable. `hook:
+validate` with `question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
 
 /// Test a policy with fixtures and with random clusters
 #[derive(Debug, Args)]

@@ -242,6 +242,6 @@ mod tests {
         assert_eq!(scale(6.0), (6.0, 1.0));
         assert_eq!(scale(47.0), (50.0, 10.0));
         assert_eq!(scale(100.0), (100.0, 20.0));
-        assert_eq!(scale(1234.0), (1400.0, 200.0));
+        assert_eq!(scale(1234.0), (1500.0, 500.0));
     }
 }
