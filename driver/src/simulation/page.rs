@@ -68,7 +68,7 @@ pub fn page(title: &str, contenders: &[Ran], rows: &[Row], drawn_at: f64) -> Str
         html.push_str("<h2>Over time</h2>\n");
         let length = contenders.first().map_or(0.0, |ran| ran.length);
         let tasks = !contenders.iter().any(|ran| ran.timed);
-        html.push_str(&note(contenders, length, drawn_at));
+        html.push_str(&note(contenders, length, tasks, drawn_at));
         for (name, title, meaning, of) in CHARTS {
             let chart = Chart {
                 id: name,
@@ -136,7 +136,7 @@ fn lead(title: &str, contenders: &[Ran]) -> String {
         .map_or(0, |sample| sample.devices.used + sample.devices.free);
     format!(
         "{title}: {arrived} workloads and {devices} devices, placed by {}.",
-        names.join(", by ")
+        names.join(", ")
     )
 }
 
@@ -157,17 +157,25 @@ fn verdict(contenders: &[Ran], rows: &[Row]) -> Option<String> {
         .filter(|(number, _)| wins(*number) == most)
         .map(|(_, ran)| ran.name.as_str())
         .collect();
+    let all = decided.len();
+    let of = if most == all {
+        format!("all {all}")
+    } else {
+        format!("{most} of the {all}")
+    };
+    let are = if best.len() == 1 { "is" } else { "are" };
     Some(format!(
-        "{} {} best by {most} of the {} measures by which they differ.",
-        best.join(" and "),
-        if best.len() == 1 { "is" } else { "are" },
-        decided.len(),
+        "{} {are} best by {of} measures by which they differ.",
+        best.join(" and ")
     ))
 }
 
 /// How to read the charts.
-fn note(contenders: &[Ran], length: f64, drawn_at: f64) -> String {
+fn note(contenders: &[Ran], length: f64, tasks: bool, drawn_at: f64) -> String {
     let mut notes = Vec::new();
+    if tasks {
+        notes.push("Workloads come one after the other, in the order of the dump.".to_owned());
+    }
     let longest = contenders.iter().map(|ran| ran.samples.len()).max();
     if longest > Some(usize::from(chart::STEPS)) {
         let minutes = length / f64::from(chart::STEPS);

@@ -121,3 +121,30 @@ fn a_journal_that_is_none_is_bad_input() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_new_version_is_asked_the_same_and_what_it_would_change_is_told() {
+    let folder = TempDir::new().unwrap();
+    let journal = folder.path().join("answers.jsonl");
+    let journal = journal.to_str().unwrap();
+    let old = component("numa-next-to-nic");
+    let recorded = supercargo(&[
+        "policy",
+        "record",
+        "examples/recipes/numa-next-to-nic",
+        "--policy",
+        &old,
+        "--journal",
+        journal,
+    ]);
+    assert_eq!(recorded.status.code(), Some(0), "{}", told(&recorded));
+    // Both declare the same, so that one could be the next version of the other.
+    let new = component("spread-numa");
+    let replayed = supercargo(&["policy", "replay", journal, "--policy", &new]);
+    snapshot("replay-new-version", &told(&replayed));
+    let replayed = supercargo(&["policy", "replay", journal, "--policy", &new, "-o", "json"]);
+    assert_eq!(replayed.status.code(), Some(0), "a change is no fault");
+    let policy = &json(&replayed)["policies"][0];
+    assert_eq!(policy["answeredByTheRecordedComponent"], false);
+    assert_eq!(policy["different"].as_array().unwrap().len(), 2);
+}

@@ -124,7 +124,7 @@ fn results(dom: &str, contenders: &[Value]) {
         table.contains(&format!("<strong>{best}</strong>")),
         "{table}"
     );
-    assert!(dom.contains("nvlink-groups is best by 5 of the 5 measures by which they differ."));
+    assert!(dom.contains("nvlink-groups is best by all 5 measures by which they differ."));
 }
 
 /// Each line of each chart goes where the samples go, step by step.

@@ -121,7 +121,7 @@ impl Simulate {
         }
         let rows = rows(&contenders);
         if let Some(file) = &self.html {
-            std::fs::write(file, page::page(&course.title, &contenders, &rows, drawn))?;
+            Failure::write(file, page::page(&course.title, &contenders, &rows, drawn))?;
         }
         terminal::print(&match self.output {
             Format::Table => table(&course.title, &contenders, &rows),

@@ -133,7 +133,7 @@ impl Test {
         }
         let found = self.random.search(&cases, &candidate, &self.folder)?;
         if let Some(file) = &self.junit {
-            std::fs::write(
+            Failure::write(
                 file,
                 junit::report(&candidate.name, &results, found.as_ref())?,
             )?;

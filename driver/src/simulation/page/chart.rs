@@ -125,11 +125,10 @@ impl Chart<'_> {
             );
             value += step;
         }
-        for tick in 0..=6_u8 {
-            let at = self.length * f64::from(tick) / 6.0;
-            let anchor = match tick {
-                0 => "start",
-                6 => "end",
+        for at in self.ticks() {
+            let anchor = match at {
+                0.0 => "start",
+                at if at >= self.length => "end",
                 _ => "middle",
             };
             let _ = writeln!(
@@ -168,6 +167,22 @@ impl Chart<'_> {
         html
     }
 
+    /// Where the time is marked, in minutes: round numbers of its unit, at most six and the beginning.
+    fn ticks(&self) -> Vec<f64> {
+        let unit = if self.tasks { 1.0 } else { unit(self.length).0 };
+        let length = self.length / unit;
+        // A day has no ten hours.
+        let hours = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0];
+        let suits = |step: &f64| unit == HOUR && length / step <= 6.0;
+        let step = hours.into_iter().find(suits);
+        let step = step.unwrap_or_else(|| scale(length).1);
+        let ticks = (0..=6_u8).map(|tick| f64::from(tick) * step);
+        ticks
+            .filter(|tick| *tick <= length)
+            .map(|tick| tick * unit)
+            .collect()
+    }
+
     fn time(&self, minutes: f64) -> String {
         if self.tasks {
             format!("{minutes:.0}")
@@ -198,12 +213,25 @@ impl Chart<'_> {
 
 /// A moment, in the unit that suits the whole course.
 pub(super) fn moment(minutes: f64, length: f64) -> String {
-    if length > 4.0 * 1440.0 {
-        format!("day {:.0}", minutes / 1440.0)
-    } else if length > 180.0 {
-        format!("{:.0} h", minutes / 60.0)
+    let (unit, name) = unit(length);
+    let number = minutes / unit;
+    if name == "day" {
+        format!("{name} {number:.0}")
     } else {
-        format!("{minutes:.0} min")
+        format!("{number:.0} {name}")
+    }
+}
+
+const HOUR: f64 = 60.0;
+
+/// The unit that suits a course, in minutes, and its name.
+fn unit(length: f64) -> (f64, &'static str) {
+    if length > 4.0 * 24.0 * HOUR {
+        (24.0 * HOUR, "day")
+    } else if length > 3.0 * HOUR {
+        (HOUR, "h")
+    } else {
+        (1.0, "min")
     }
 }
 
@@ -222,7 +250,33 @@ fn scale(most: f64) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{STEPS, means, scale};
+    use super::{Chart, STEPS, means, scale};
+
+    #[test]
+    fn time_is_marked_where_its_label_says() {
+        let labels = |length: f64, tasks: bool| -> Vec<String> {
+            let chart = Chart {
+                id: "",
+                title: "",
+                meaning: "",
+                length,
+                tasks,
+                marked: None,
+                lines: Vec::new(),
+            };
+            let ticks = chart.ticks();
+            ticks.iter().map(|at| chart.time(*at)).collect()
+        };
+        let two_days = ["0 h", "8 h", "16 h", "24 h", "32 h", "40 h", "48 h"];
+        assert_eq!(labels(48.0 * 60.0, false), two_days);
+        assert_eq!(labels(7.0, true), ["0", "2", "4", "6"]);
+        assert_eq!(
+            labels(45.0, false),
+            ["0 min", "10 min", "20 min", "30 min", "40 min"]
+        );
+        let week = ["day 0", "day 2", "day 4", "day 6"];
+        assert_eq!(labels(7.0 * 1440.0, false), week);
+    }
 
     #[test]
     fn a_step_is_the_mean_of_its_time_and_the_whole_mean_stays() {

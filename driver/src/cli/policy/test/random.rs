@@ -1,6 +1,5 @@
 //! `--random`: clusters that nobody thought of, and the smallest one that shows the fault.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -101,7 +100,7 @@ impl RandomFlags {
                 fault.told.replace('\n', " ")
             );
             let text = format!("{comment}{}", write::yaml_values(&[value]));
-            fs::write(&file, &text)?;
+            Failure::write(&file, &text)?;
             return Ok(Some(Search {
                 tried: tried + 1,
                 seed: self.seed,
