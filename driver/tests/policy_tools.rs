@@ -42,7 +42,11 @@ fn components() -> &'static Path {
     BUILT
         .get_or_init(|| {
             let folder = TempDir::new().unwrap();
-            let all = [&POLICIES[..], &["brittle", "numa-next-to-nic"]].concat();
+            let all = [
+                &POLICIES[..],
+                &["brittle", "numa-next-to-nic", "time-slicing"],
+            ]
+            .concat();
             for built in Builder::new(root()).unwrap().build_all(&all).unwrap() {
                 let file = folder.path().join(format!("{}.wasm", built.package));
                 std::fs::write(file, built.wasm).unwrap();

@@ -148,3 +148,36 @@ fn a_new_version_is_asked_the_same_and_what_it_would_change_is_told() {
     assert_eq!(policy["answeredByTheRecordedComponent"], false);
     assert_eq!(policy["different"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn plans_are_recorded_explained_and_replayed() {
+    let folder = TempDir::new().unwrap();
+    let configuration = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\npolicies:\n\
+        - {name: slices, wasm: TIME, grants: [{setComputeMode: [shared]}]}\n\
+        rules: [{policy: slices}]\n";
+    let configuration = configuration.replace("TIME", &component("time-slicing"));
+    let configuration = write(&folder, "configuration.yaml", &configuration);
+    let journal = folder.path().join("plans.jsonl");
+    let journal = journal.to_str().unwrap();
+    let planned = supercargo(&[
+        "plan",
+        "-f",
+        "examples/plans/time-slicing.yaml",
+        "--topology",
+        "examples/topologies/h100-nvlink.yaml",
+        "--config",
+        &configuration,
+        "--journal",
+        journal,
+    ]);
+    assert_eq!(planned.status.code(), Some(1), "{}", told(&planned));
+    let explained = supercargo(&["explain", journal, "--claim", "default/shared-gpu"]);
+    snapshot("explain-plan", &told(&explained));
+    let replayed = supercargo(&["policy", "replay", journal, "-o", "json"]);
+    assert_eq!(replayed.status.code(), Some(0), "{}", told(&replayed));
+    let policy = &json(&replayed)["policies"][0];
+    assert_eq!(
+        (&policy["decisions"], &policy["same"]),
+        (&2.into(), &2.into())
+    );
+}
