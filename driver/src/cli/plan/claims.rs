@@ -117,6 +117,9 @@ impl Planner<'_> {
         let subject = Subject {
             claim: format!("{}/{}", claim.namespace, claim.name),
             node: claim.node.clone(),
+            devices: (claim.devices.iter())
+                .map(|device| format!("{}/{}/{}", device.driver, device.pool, device.device))
+                .collect(),
             ..Subject::default()
         };
         let recorded = Recorded::new(about.name, about.policy, subject, asked, answer, verdict);

@@ -197,9 +197,8 @@ pub(super) fn candidate(
 /// Settings that the policy takes: those of a fixture, for a policy that insists on some.
 pub(super) fn settings(cases: &[Case]) -> Value {
     let own = cases.iter().map(|case| &case.fixture.settings);
-    own.cloned()
-        .find(|settings| !settings.is_null())
-        .unwrap_or_default()
+    let mut own = own.filter(|settings| !settings.is_null());
+    own.next().cloned().unwrap_or_default()
 }
 
 fn coverage(results: &[Tested<'_>], hooks: &[Hook]) -> BTreeMap<Hook, usize> {
