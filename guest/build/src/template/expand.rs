@@ -3,7 +3,7 @@
 //!
 //! A line `//@ if select place` (in Python `#@ if ...`) begins lines that are there if one of these
 //! hooks or interfaces is wanted, `//@ if not select` lines that are there if it is not, and
-//! `//@ end` ends them. They do not nest. `@hooks@` and its like are words.
+//! `//@ end` ends the innermost. `@hooks@` and its like are words.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ impl Terms {
             let hooks: Vec<_> = hooks.iter().map(|hook| form(hook.name())).collect();
             hooks.join(between)
         };
-        let world = match interfaces.iter().collect::<Vec<_>>().as_slice() {
+        let world = match interfaces.iter().copied().collect::<Vec<_>>().as_slice() {
             ["allocation"] => "selection-policy",
             ["configuration"] => "configuration-policy",
             _ => "driver-policy",
@@ -85,14 +85,15 @@ impl Terms {
 
     pub(super) fn expand(&self, template: &str) -> String {
         let mut text = String::with_capacity(template.len());
-        let mut shown = true;
+        let mut within = Vec::new();
         for line in template.lines() {
             let directive = line
                 .strip_prefix("//@ ")
                 .or_else(|| line.strip_prefix("#@ "));
             match directive {
-                Some(directive) => shown = self.holds(directive),
-                None if shown => {
+                Some("end") => drop(within.pop()),
+                Some(condition) => within.push(self.holds(condition)),
+                None if within.iter().all(|holds| *holds) => {
                     text.push_str(line);
                     text.push('\n');
                 }
@@ -105,11 +106,11 @@ impl Terms {
         text
     }
 
-    /// Whether the lines after a directive are there.
-    fn holds(&self, directive: &str) -> bool {
-        let mut words = directive.split_whitespace().skip(1).peekable();
+    /// Whether what follows `if` holds.
+    fn holds(&self, condition: &str) -> bool {
+        let mut words = condition.split_whitespace().skip(1).peekable();
         let negated = words.next_if_eq(&"not").is_some();
-        directive == "end" || words.any(|word| self.wanted.contains(word)) != negated
+        words.any(|word| self.wanted.contains(word)) != negated
     }
 }
 

@@ -79,7 +79,7 @@ static bool serve(const situation_t *situation, int64_t wanted, assignment_t *as
   return *assigned > 0;
 }
 //@ end
-//@ if select place
+//@ if allocation
 
 //@ if select
 /* Which devices does a claim get? One NUMA node, the one where the least is left over. */
