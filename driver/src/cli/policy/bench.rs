@@ -51,7 +51,7 @@ any call of the hook used up to that size.";
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Bench {
-    /// The policy's folder, with its fixtures in `fixtures`
+    /// The policy's folder, with its fixtures in `fixtures` or `tests`
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 

@@ -61,14 +61,18 @@ so what it proposes must also be allocatable.
   together: supercargo.dev/nvlinkGroup # every claim's devices have one value of it
   strandsAtMost: 2                     # free devices left in groups that are partly taken
 
-`objects: [...]` takes Kubernetes objects instead of devices and requests. `hook: validate` with
-`question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
+`objects: [...]` takes Kubernetes objects instead of devices and requests. What is empty may be left out
+of a plan or an answer.
+
+`hardware: [{id: GPU-1, facts: {nvml.memory-bytes: {int: 85899345920}}}]` is what `publish` is asked about;
+the `answer` has `devices` and `sharedCounters`, as in a ResourceSlice, and must be publishable. `hook:
+validate` with `question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
 
 /// Test a policy with fixtures and with random clusters
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Test {
-    /// The policy's folder, with its fixtures in `fixtures`; or a fixture
+    /// The policy's folder, with its fixtures in `fixtures` or `tests`; or a fixture
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 
@@ -129,7 +133,7 @@ impl Test {
         }
         let found = self.random.search(&cases, &candidate, &self.folder)?;
         if let Some(file) = &self.junit {
-            std::fs::write(
+            Failure::write(
                 file,
                 junit::report(&candidate.name, &results, found.as_ref())?,
             )?;
