@@ -10,6 +10,7 @@ use supercargo_host::configuration::Configuration;
 use supercargo_host::objects::write;
 use supercargo_host::scheduling::{ClaimState, Options, Pending, claim_name, schedule};
 
+use super::journaled::JournalFlag;
 use super::{Exit, Failure};
 use crate::input;
 use crate::manifests::{ManifestError, Manifests};
@@ -70,6 +71,9 @@ pub(super) struct Plan {
     #[arg(long, value_name = "NAME", default_value = "node")]
     node: String,
 
+    #[command(flatten)]
+    journal: JournalFlag,
+
     /// How to print the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -95,11 +99,13 @@ impl Plan {
             anstream::eprintln!("{remark}");
         }
         let allocator = manifests.allocator();
+        let journal = self.journal.open()?;
         let (configuration, placement) = match &self.config {
             Some(file) => {
                 let configuration = policies::configuration(file)?;
                 let folder = policies::folder(file);
-                let placement = policies::load(&configuration, folder, &allocator, None)?;
+                let placement =
+                    policies::load(&configuration, folder, &allocator, journal.as_ref())?;
                 (configuration, placement)
             }
             None => (Configuration::none(), policies::first_fit(&allocator)?),
@@ -114,6 +120,7 @@ impl Plan {
             node: &node,
             configuration: &configuration,
             registry: placement.registry(),
+            journal: journal.as_deref(),
         };
         let planned: Vec<PlannedClaim> = schedule
             .claims
@@ -127,6 +134,9 @@ impl Plan {
                 _ => planner.planned(&outcome.claim),
             })
             .collect();
+        if let Some(journal) = &journal {
+            journal.close()?;
+        }
         self.print(&planned)?;
         Ok(if planned.iter().all(PlannedClaim::is_admitted) {
             Exit::Done

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use supercargo_host::configuration::Configuration;
+use supercargo_host::journal::{Question, Recorded, Recorder as _, Reply, Subject, Verdict};
 use supercargo_host::plan::{
     ClaimError, ClaimOnNode, Grants, Part, Refused, Step, changes, check, offences, own_changes,
     question,
@@ -16,6 +17,7 @@ use supercargo_host::scheduling::claim_name;
 
 use super::node::Node;
 use crate::devices::nvidia::DRIVER;
+use crate::journal::Journal;
 use crate::node::policies::{Asked, configuring};
 use crate::render::plan::{PlannedClaim, PlannedPart};
 
@@ -23,6 +25,14 @@ pub(super) struct Planner<'a> {
     pub(super) node: &'a Node,
     pub(super) configuration: &'a Configuration,
     pub(super) registry: &'a Arc<Registry>,
+    pub(super) journal: Option<&'a Journal>,
+}
+
+/// A policy, under the name that the administrator gave it, and what it is asked about.
+struct About<'a> {
+    name: &'a str,
+    policy: &'a Policy,
+    claim: &'a ClaimOnNode,
 }
 
 /// Why nothing can be planned.
@@ -104,90 +114,127 @@ impl Planner<'_> {
             devices: devices.map(|device| device.device.clone()).collect(),
             ..PlannedPart::default()
         };
-        let has = |policy: &Policy, hook| policy.description().hooks.contains(&hook);
-        if let Some((_, policy)) = found
-            && has(policy, Hook::Validate)
-        {
-            planned.problems = violations(policy, &part.claim);
-            if !planned.problems.is_empty() {
+        if let Some((name, policy)) = found {
+            let hooks = &policy.description().hooks;
+            let about = About {
+                name,
+                policy,
+                claim: &part.claim,
+            };
+            if hooks.contains(&Hook::Validate) {
+                planned.problems = self.violations(&about);
+                if !planned.problems.is_empty() {
+                    return planned;
+                }
+            }
+            if hooks.contains(&Hook::Prepare) {
+                self.ask(&about, &mut planned, steps);
                 return planned;
             }
         }
-        match found {
-            Some((name, policy)) if has(policy, Hook::Prepare) => {
-                self.ask(name, policy, &part.claim, &mut planned, steps);
+        match self.node.built_in_steps(&part.claim) {
+            Ok(needed) => {
+                let before = |step: &Step| self.node.before(step);
+                planned.changes = own_changes(&needed, &part.claim, before);
+                let base = steps.built_in.len();
+                let needed = needed.into_iter().map(|step| step.after(base));
+                steps.built_in.extend(needed);
             }
-            _ => match self.node.built_in_steps(&part.claim) {
-                Ok(needed) => {
-                    let before = |step: &Step| self.node.before(step);
-                    planned.changes = own_changes(&needed, &part.claim, before);
-                    let base = steps.built_in.len();
-                    let needed = needed.into_iter().map(|step| step.after(base));
-                    steps.built_in.extend(needed);
-                }
-                Err(error) => planned.problems.push(error.to_string()),
-            },
+            Err(error) => planned.problems.push(error.to_string()),
         }
         planned
     }
 
-    fn ask(
-        &self,
-        name: &str,
-        policy: &Policy,
-        claim: &ClaimOnNode,
-        planned: &mut PlannedPart,
-        steps: &mut Steps,
-    ) {
-        let asked = question(claim, &policy.description().interests);
-        let plan = match policy.prepare(&asked, None) {
-            Ok(plan) => plan,
-            Err(error) => return planned.problems.push(error.to_string()),
+    fn ask(&self, about: &About<'_>, planned: &mut PlannedPart, steps: &mut Steps) {
+        let About {
+            name,
+            policy,
+            claim,
+        } = *about;
+        let asked = Question::Prepare(question(claim, &policy.description().interests));
+        let answer = asked.ask(policy, None);
+        let Reply::Plan(plan) = &answer else {
+            planned.problems.push(unanswered(&answer));
+            return self.record(about, asked, answer, Verdict::Accepted);
         };
         let nothing = Grants::default();
         let entries = &self.configuration.policies;
         let entry = entries.iter().find(|entry| entry.name == name);
         let grants = entry.map_or(&nothing, |entry| &entry.grants);
-        let offences = offences(&plan, claim, grants);
-        planned.changes = changes(&plan, claim, &offences, |step| self.node.before(step));
+        let offences = offences(plan, claim, grants);
+        planned.changes = changes(plan, claim, &offences, |step| self.node.before(step));
         let statuses = offences.iter().filter(|offence| {
             let mut changes = planned.changes.iter();
             !changes.any(|change| change.place == Some(offence.place))
         });
         planned.problems.extend(statuses.map(ToString::to_string));
+        let verdict = match offences.first() {
+            Some(offence) => Verdict::Refused(offence.to_string()),
+            None => Verdict::Accepted,
+        };
         planned.missing_grants = Refused { offences }.missing();
-        if let Ok(approved) = check(plan, claim, grants) {
+        if let Ok(approved) = check(plan.clone(), claim, grants) {
             let base = steps.of_policies.len();
             let own = approved.steps().iter().cloned();
             steps.of_policies.extend(own.map(|step| step.after(base)));
         }
+        self.record(about, asked, answer, verdict);
+    }
+
+    fn record(&self, about: &About<'_>, asked: Question, answer: Reply, verdict: Verdict) {
+        let Some(journal) = self.journal else { return };
+        let claim = about.claim;
+        let subject = Subject {
+            claim: format!("{}/{}", claim.namespace, claim.name),
+            node: claim.node.clone(),
+            devices: (claim.devices.iter())
+                .map(|device| format!("{}/{}/{}", device.driver, device.pool, device.device))
+                .collect(),
+            ..Subject::default()
+        };
+        let recorded = Recorded::new(about.name, about.policy, subject, asked, answer, verdict);
+        journal.record(recorded);
+    }
+
+    /// What the policy finds wrong with parameters, and whose they are.
+    fn violations(&self, about: &About<'_>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for parameters in &about.claim.parameters {
+            let (source, whose) = if parameters.from_class {
+                (ParameterSource::DeviceClass, "the device class")
+            } else {
+                (ParameterSource::Claim, "the claim")
+            };
+            let candidate = CandidateParameters {
+                driver: parameters.driver.as_str().into(),
+                source,
+                json: parameters.json.as_str().into(),
+            };
+            let asked = Question::Validate(candidate);
+            let answer = asked.ask(about.policy, None);
+            match &answer {
+                Reply::Violations(violations) => {
+                    problems.extend(violations.iter().map(|violation| {
+                        let field = match violation.field.as_str() {
+                            "" => "the whole",
+                            field => field,
+                        };
+                        format!("parameters of {whose}: {field} {}", violation.message)
+                    }));
+                }
+                other => problems.push(unanswered(other)),
+            }
+            self.record(about, asked, answer, Verdict::Accepted);
+        }
+        problems
     }
 }
 
-/// What the policy finds wrong with parameters, and whose they are.
-fn violations(policy: &Policy, claim: &ClaimOnNode) -> Vec<String> {
-    let mut problems = Vec::new();
-    for parameters in &claim.parameters {
-        let (source, whose) = if parameters.from_class {
-            (ParameterSource::DeviceClass, "the device class")
-        } else {
-            (ParameterSource::Claim, "the claim")
-        };
-        let candidate = CandidateParameters {
-            driver: parameters.driver.as_str().into(),
-            source,
-            json: parameters.json.as_str().into(),
-        };
-        match policy.validate(&candidate, None) {
-            Ok(violations) => problems.extend(violations.into_iter().map(|violation| {
-                let field = match violation.field.as_str() {
-                    "" => "the whole",
-                    field => field,
-                };
-                format!("parameters of {whose}: {field} {}", violation.message)
-            })),
-            Err(error) => problems.push(error.to_string()),
-        }
+/// Why there is no answer.
+fn unanswered(answer: &Reply) -> String {
+    match answer {
+        Reply::Refused(reason) => reason.clone(),
+        Reply::Failed(failure) => failure.message.clone(),
+        _ => "the answer is one to another question".to_owned(),
     }
-    problems
 }

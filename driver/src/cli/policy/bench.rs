@@ -1,6 +1,6 @@
 //! `supercargo policy bench`: what a policy costs, hook by hook, against first fit.
 
-mod questions;
+pub(super) mod questions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ any call of the hook used up to that size.";
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Bench {
-    /// The policy's folder, with its fixtures in `fixtures`
+    /// The policy's folder, with its fixtures in `fixtures` or `tests`
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 
