@@ -68,9 +68,17 @@ pub enum Failure {
         /// The names there are.
         known: Vec<String>,
     },
-    /// Several results for one file.
-    #[error("--output takes one policy; build the others without it")]
+    /// Several policies where one can be.
+    #[error("--output and --watch take one policy; build the others without them")]
     OneOutput,
+    /// A folder that cannot be watched.
+    #[error("cannot watch {}: {error}", folder.display())]
+    Watch {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why not.
+        error: String,
+    },
     /// A file that is asked for.
     #[error("cannot write {}: {source}", file.display())]
     Write {

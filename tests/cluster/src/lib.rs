@@ -37,6 +37,7 @@ mod control_plane;
 pub mod devices;
 mod driver;
 mod error;
+pub mod events;
 pub mod harness;
 mod image;
 mod kubectl;
@@ -53,7 +54,7 @@ mod tools;
 mod wait;
 
 pub use cluster::{Cluster, down, running};
-pub use driver::{DRIVER, Driver, DriverOptions};
+pub use driver::{DRIVER, Driver, DriverOptions, rights};
 pub use error::ClusterError;
 pub use image::IMAGE;
 pub use kubectl::Kubectl;

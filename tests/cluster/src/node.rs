@@ -192,6 +192,8 @@ impl Node {
             "podLogsDir": folder.join("pods"),
             "volumePluginDir": folder.join("volume-plugins"),
             "nodeStatusUpdateFrequency": "2s",
+            // How soon a pod is tried again whose claims could not be prepared; a minute by default.
+            "syncFrequency": "3s",
             "featureGates": options.feature_gates,
         });
         let path = folder.join("kubelet.json");

@@ -1,6 +1,6 @@
 //! `supercargo policy bench`: what a policy costs, hook by hook, against first fit.
 
-mod questions;
+pub(super) mod questions;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use supercargo_guest_build::{Builder, Progress};
+use supercargo_guest_build::{Progress, Project};
 use supercargo_host::journal::Question;
 use supercargo_host::objects::write;
 use supercargo_host::policy::{Hook, Limits};
@@ -185,9 +185,7 @@ pub(super) fn candidate(
             policies::component(file).map_err(PolicyError::from)?,
         ),
         None => {
-            let built = Builder::new(folder)?
-                .progress(Progress::Shown)
-                .build_own()?;
+            let built = Project::find(folder)?.build(Progress::Shown)?;
             (built.path, built.wasm)
         }
     };

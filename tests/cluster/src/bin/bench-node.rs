@@ -207,8 +207,11 @@ async fn by_kubelet(cluster: &Cluster) -> Result<[Sample; 2], Failure> {
 /// Prepare and unprepare, as the driver timed them.
 async fn by_driver(driver: &Driver) -> Result<[Sample; 2], Failure> {
     let metrics = driver.metrics().await?;
-    Ok(["\"prepare\"", "\"unprepare\""]
-        .map(|operation| Sample::of(&metrics, "supercargo_operation_duration_seconds", operation)))
+    let histogram = "supercargo_claim_operation_duration_seconds";
+    Ok(
+        ["\"prepare\"", "\"unprepare\""]
+            .map(|operation| Sample::of(&metrics, histogram, operation)),
+    )
 }
 
 fn megabytes(bytes: u64) -> f64 {

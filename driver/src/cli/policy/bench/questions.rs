@@ -23,19 +23,19 @@ const GROUP: usize = 4;
 const PER_CLAIM: usize = 32;
 
 /// What the questions are made of.
-pub(super) struct Questions<'c> {
+pub(in crate::cli::policy) struct Questions<'c> {
     interests: Interests,
     cases: &'c [Case],
 }
 
 /// A question, and for `select` the cluster behind it.
-pub(super) struct Asked {
-    pub(super) question: Question,
-    pub(super) scene: Option<Scene>,
+pub(in crate::cli::policy) struct Asked {
+    pub(in crate::cli::policy) question: Question,
+    pub(in crate::cli::policy) scene: Option<Scene>,
 }
 
 impl<'c> Questions<'c> {
-    pub(super) fn new(interests: &Interests, cases: &'c [Case]) -> Self {
+    pub(in crate::cli::policy) fn new(interests: &Interests, cases: &'c [Case]) -> Self {
         Self {
             interests: interests.clone(),
             cases,
@@ -43,7 +43,7 @@ impl<'c> Questions<'c> {
     }
 
     /// The question to a hook; none where it cannot be made.
-    pub(super) fn of(&self, hook: Hook, devices: usize, candidate: &Candidate) -> Option<Asked> {
+    pub(in crate::cli::policy) fn of(&self, hook: Hook, devices: usize, candidate: &Candidate) -> Option<Asked> {
         let alone = |question| {
             Some(Asked {
                 question,
