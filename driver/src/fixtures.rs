@@ -16,6 +16,7 @@ mod scene;
 
 pub use bless::{BlessError, bless};
 pub use claim::on_node;
+pub use hardware::publish_question;
 pub use read::{Case, FixtureError, folder_of, read};
 pub use run::{Candidate, Decided, Ran, decide, run};
 pub use scene::{Scene, scene};

@@ -29,6 +29,16 @@ use tempfile::TempDir;
 
 const POLICIES: [&str; 4] = ["first-fit", "nvlink-groups", "mig-packing", "spread-numa"];
 
+/// What some tests need besides.
+const MORE: [&str; 6] = [
+    "brittle",
+    "time-slicing",
+    "numa-next-to-nic",
+    "vendor-settings",
+    "publish-partitions",
+    "drain-bad-card",
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -42,11 +52,7 @@ fn components() -> &'static Path {
     BUILT
         .get_or_init(|| {
             let folder = TempDir::new().unwrap();
-            let all = [
-                &POLICIES[..],
-                &["brittle", "numa-next-to-nic", "time-slicing"],
-            ]
-            .concat();
+            let all = [&POLICIES[..], &MORE[..]].concat();
             for built in Builder::new(root()).unwrap().build_all(&all).unwrap() {
                 let file = folder.path().join(format!("{}.wasm", built.package));
                 std::fs::write(file, built.wasm).unwrap();

@@ -31,3 +31,29 @@ fn every_hook_is_measured_on_every_topology() {
     }
     assert!(value["coldNanos"].as_u64().unwrap() > 0);
 }
+
+#[test]
+fn every_hook_of_a_vendors_policy_is_measured_with_questions_that_it_answers() {
+    for (name, hooks) in [
+        (
+            "vendor-settings",
+            &["validate", "prepare", "prepare", "unprepare", "unprepare"][..],
+        ),
+        ("publish-partitions", &["publish", "publish"]),
+        ("drain-bad-card", &["assess", "assess"]),
+    ] {
+        let folder = format!("examples/recipes/{name}");
+        let policy = component(name);
+        let run = ["policy", "bench", &folder, "--policy", &policy];
+        let output = supercargo(&[&run[..], &["--devices", "8,16", "-o", "json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let value = json(&output);
+        let rows = value["hooks"].as_array().unwrap();
+        let measured: Vec<&str> = rows.iter().map(|r| r["hook"].as_str().unwrap()).collect();
+        assert_eq!(measured, hooks);
+        for row in rows {
+            assert_eq!(row["instead"], Value::Null, "{row}");
+            assert_eq!(row["devices"].is_null(), row["hook"] == "validate", "{row}");
+        }
+    }
+}
