@@ -177,7 +177,7 @@ fn help_teaches() {
         &["policy", "test"],
         &["policy", "bench"],
         &["policy", "new"],
-        &["policy", "record"],["policy", "record"],
+        &["policy", "record"],
         &["policy", "replay"],
         &["policy", "simulate"],
         &["explain"],
