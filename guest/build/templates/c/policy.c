@@ -186,6 +186,8 @@ void exports_supercargo_policy_configuration_validate(
     exports_supercargo_policy_configuration_list_violation_t *ret) {
 //@ if validate
   if (candidate->json.len == 2 && memcmp(candidate->json.ptr, "{}", 2) == 0) {
+    /* An empty list, too, has a pointer that is read. */
+    ret->ptr = NULL;
     ret->len = 0;
     return;
   }
@@ -197,6 +199,7 @@ void exports_supercargo_policy_configuration_validate(
   };
 //@ end
 //@ if not validate
+  ret->ptr = NULL;
   ret->len = 0;
 //@ end
 }
