@@ -20,7 +20,8 @@ use supercargo_cluster::devices::{
 use supercargo_cluster::events::{said, told};
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::{
-    Driver, DriverOptions, Options, build_policy, rights, supercargo, tests, until, until_object,
+    DRIVER, Driver, DriverOptions, Options, build_policy, rights, supercargo, tests, until,
+    until_object,
 };
 use supercargo_host::policy::Digest;
 
@@ -138,20 +139,19 @@ async fn no_pod_fails_while_one_instance_takes_over_from_another(bed: &Bed) -> O
         // Pods start before, during and after the hand-over.
         succeeded((number - 1) * 5).await?;
         let next = start(number).await?;
-        if number == 4 {
-            serving.process().kill()?;
-        } else {
-            serving.process().signal(Signal::TERM)?;
-            let ended = serving.process().wait(SOON)?;
-            assert!(ended.success(), "{ended}");
-        }
+        serving.process().signal(Signal::TERM)?;
+        let ended = serving.process().wait(SOON)?;
+        assert!(ended.success(), "{ended}");
         serving = next;
     }
     succeeded(30).await?;
     assert_eq!(said(bed, &namespace, NOT_PREPARED).await?, [""; 0]);
-    // Those who were told to end took their sockets with them; those of the killed one went later.
+
+    // Those who were told to end took their sockets with them; those of a killed one go later.
+    serving.process().kill()?;
+    let serving = start(6).await?;
     assert_eq!(sockets(&node.plugin_registry())?.len(), 1);
-    let service = format!("dra-{}.sock", uid(5));
+    let service = format!("dra-{}.sock", uid(6));
     assert_eq!(sockets(serving.data())?, [OsString::from(service)]);
     bed.nothing_stays(&namespace).await?;
     Ok(())
@@ -301,6 +301,11 @@ async fn a_policy_that_is_dropped_in_serves_the_next_pod_and_a_broken_one_is_ref
 async fn the_daemon_set_serves_pods_without_a_capability(bed: &Bed) -> Outcome {
     let node = &bed.nodes()[0];
     rights(bed, node).await?;
+    // It simulates other hardware than the drivers before.
+    let before = node.plugins().join(DRIVER).join("simulated");
+    if before.exists() {
+        fs::remove_dir_all(&before)?;
+    }
     let config = fs::read_to_string(example("node/config.yaml"))?;
     bed.kubectl().apply("supercargo", &config).await?;
     bed.kubectl()
