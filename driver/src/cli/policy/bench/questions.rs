@@ -43,7 +43,12 @@ impl<'c> Questions<'c> {
     }
 
     /// The question to a hook; none where it cannot be made.
-    pub(in crate::cli::policy) fn of(&self, hook: Hook, devices: usize, candidate: &Candidate) -> Option<Asked> {
+    pub(in crate::cli::policy) fn of(
+        &self,
+        hook: Hook,
+        devices: usize,
+        candidate: &Candidate,
+    ) -> Option<Asked> {
         let alone = |question| {
             Some(Asked {
                 question,
