@@ -232,8 +232,8 @@ impl Sample {
 
 /// Prepare and unprepare, as the kubelet timed them.
 async fn by_kubelet(cluster: &Cluster) -> Result<[Sample; 2], Failure> {
-    let path = "/api/v1/nodes/node-1/proxy/metrics";
-    let metrics = cluster.kubectl().run(&["get", "--raw", path]).await?;
+    let node = cluster.nodes().first().ok_or("no node")?;
+    let metrics = cluster.kubelet_metrics(node).await?;
     Ok(["NodePrepareResources", "NodeUnprepareResources"]
         .map(|method| Sample::of(&metrics, "dra_grpc_operations_duration_seconds", method)))
 }
