@@ -198,6 +198,11 @@ impl Cluster {
         &self.nodes
     }
 
+    /// The metrics of a node's kubelet, as text.
+    pub async fn kubelet_metrics(&self, node: &Node) -> Result<String, ClusterError> {
+        control_plane::kubelet_metrics(self.kubeconfig(), node.port()).await
+    }
+
     /// The cluster's own folder, which goes with it.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -40,6 +40,8 @@ const SOCKET_PATH: usize = 107;
 pub struct Node {
     name: String,
     folder: PathBuf,
+    /// Where the kubelet answers.
+    port: u16,
     /// How the kubelet is started, also again.
     start_kubelet: KubeletStart,
     kubelet: Process,
@@ -108,6 +110,11 @@ impl Node {
     #[must_use]
     pub fn kubelet(&self) -> &Process {
         &self.kubelet
+    }
+
+    /// The port of 127.0.0.1 at which the kubelet answers.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn processes(&self) -> [&Process; 2] {
@@ -213,6 +220,7 @@ impl Node {
         let node = Self {
             name,
             folder,
+            port,
             start_kubelet,
             kubelet,
             containerd,

@@ -16,9 +16,9 @@ use k8s_openapi::api::resource::v1::ResourceClaim;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use rustix::process::Signal;
-use supercargo_cluster::devices::{SOON, hardware, manifest, running};
+use supercargo_cluster::devices::{SOON, hardware, held_on_nodes, manifest, running};
 use supercargo_cluster::{
-    Cluster, Driver, DriverOptions, Node, Options, build_policy, supercargo, until_object,
+    Cluster, Driver, DriverOptions, Node, Options, build_policy, supercargo, until,
 };
 
 /// How many pods are timed.
@@ -194,8 +194,11 @@ async fn pod(cluster: &Cluster, manifest: &str) -> Result<(), Failure> {
     running(cluster, "default", "long-turns").await?;
     let api: Api<Pod> = Api::default_namespaced(cluster.client());
     api.delete("long-turns", &DeleteParams::default()).await?;
-    let gone = |pod: Option<&Pod>| pod.is_none().then_some(());
-    until_object(&api, "long-turns", SOON, "the pod is gone", gone).await?;
+    // The pod is gone before its claim is unprepared.
+    until(SOON, "the node holds nothing", async || {
+        Ok(held_on_nodes(cluster).is_empty().then_some(()))
+    })
+    .await?;
     Ok(())
 }
 
@@ -232,8 +235,8 @@ impl Sample {
 
 /// Prepare and unprepare, as the kubelet timed them.
 async fn by_kubelet(cluster: &Cluster) -> Result<[Sample; 2], Failure> {
-    let path = "/api/v1/nodes/node-1/proxy/metrics";
-    let metrics = cluster.kubectl().run(&["get", "--raw", path]).await?;
+    let node = cluster.nodes().first().ok_or("no node")?;
+    let metrics = cluster.kubelet_metrics(node).await?;
     Ok(["NodePrepareResources", "NodeUnprepareResources"]
         .map(|method| Sample::of(&metrics, "dra_grpc_operations_duration_seconds", method)))
 }
