@@ -15,10 +15,12 @@ demo:
 test: setup
 	SUPERCARGO="$$(realpath -m $${CARGO_TARGET_DIR:-target}/debug/supercargo)" cargo test --workspace --locked
 
-bench-node: setup
+bench-node:
+	@.ci/setup cluster
 	cargo run --release --locked --quiet -p supercargo-cluster --bin bench-node
 
-cluster: setup
+cluster:
+	@.ci/setup cluster
 	$(cluster) up $(CLUSTER)
 
 cluster-down:

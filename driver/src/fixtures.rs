@@ -7,6 +7,8 @@
 
 mod bless;
 mod claim;
+mod compare;
+mod hardware;
 pub mod random;
 mod read;
 mod run;
@@ -14,6 +16,7 @@ mod scene;
 
 pub use bless::{BlessError, bless};
 pub use claim::on_node;
-pub use read::{Case, FixtureError, read};
+pub use hardware::publish_question;
+pub use read::{Case, FixtureError, folder_of, read};
 pub use run::{Candidate, Decided, Ran, decide, run};
 pub use scene::{Scene, scene};

@@ -207,32 +207,19 @@ impl Policies {
     /// The rules name one that does not serve.
     pub fn configuring(&self, asked: Asked<'_>) -> Result<Option<Serving>, NotServing> {
         let table = self.table();
-        let here = || [self.driver.as_str()].into_iter();
-        let rules = table.configuration.rules.iter();
-        for rule in
-            rules.filter(|rule| rule.matches(asked.class, asked.namespace, asked.labels, here()))
-        {
-            let Some(policy) = self.registry.get(&rule.policy) else {
-                return Err(NotServing {
-                    policy: rule.policy.clone(),
-                    reason: table
-                        .absent
-                        .get(&rule.policy)
-                        .cloned()
-                        .unwrap_or_else(|| "it was removed just now".to_owned()),
-                });
-            };
-            let has = |hook: &Hook| policy.description().hooks.contains(hook);
-            if CONFIGURING.iter().any(has)
-                && let Some(entry) = table.entries.get(&rule.policy)
-            {
-                return Ok(Some(Serving {
-                    policy,
-                    entry: Arc::clone(entry),
-                }));
-            }
-        }
-        Ok(None)
+        let found = configuring(&table.configuration.rules, &self.registry, &self.driver, asked);
+        let found = found.map_err(|absent| NotServing {
+            policy: absent.to_owned(),
+            reason: table
+                .absent
+                .get(absent)
+                .cloned()
+                .unwrap_or_else(|| "it was removed just now".to_owned()),
+        })?;
+        Ok(found.and_then(|(name, policy)| {
+            let entry = Arc::clone(table.entries.get(name)?);
+            Some(Serving { policy, entry })
+        }))
     }
 
     /// The policy that has a hook about all of the node's devices (`publish`, `assess`): the first for
@@ -296,6 +283,35 @@ impl Policies {
     fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The policy that configures what a request got from this driver, if any, and its name: that of the first
+/// rule that matches and whose policy has a hook for it.
+///
+/// # Errors
+/// The name of a policy that the rules want and the registry does not have.
+pub fn configuring<'r>(
+    rules: &'r [Rule],
+    registry: &Registry,
+    driver: &str,
+    asked: Asked<'_>,
+) -> Result<Option<(&'r str, Policy)>, &'r str> {
+    for rule in rules {
+        if !rule.matches(
+            asked.class,
+            asked.namespace,
+            asked.labels,
+            [driver].into_iter(),
+        ) {
+            continue;
+        }
+        let policy = registry.get(&rule.policy).ok_or(rule.policy.as_str())?;
+        let has = |hook: &Hook| policy.description().hooks.contains(hook);
+        if CONFIGURING.iter().any(has) {
+            return Ok(Some((&rule.policy, policy)));
+        }
+    }
+    Ok(None)
 }
 
 impl Table {

@@ -10,6 +10,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -77,9 +78,9 @@ impl Telemetry {
     /// Starts logging and tracing for the whole process. To be called within the runtime, which the
     /// exporter needs.
     pub fn start(&self) -> Result<Flush, TelemetryError> {
-        let filter = EnvFilter::try_new(&self.filter).map_err(|error| TelemetryError::Filter {
+        let filter = filter(&self.filter).map_err(|reason| TelemetryError::Filter {
             filter: self.filter.clone(),
-            reason: error.to_string(),
+            reason,
         })?;
         let provider = match &self.traces {
             None => None,
@@ -140,4 +141,15 @@ impl Flush {
             tracing::warn!(%error, "the last traces were not delivered");
         }
     }
+}
+
+/// What is logged. A word alone must be a level: else it would be taken for the name of a module, of which
+/// everything is logged, and of all others nothing.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    for word in text.split(',').map(str::trim) {
+        if !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err() {
+            return Err(format!("{word:?} is no level"));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
 }

@@ -14,6 +14,8 @@ mod behaviour;
 mod faults;
 #[path = "claims/node.rs"]
 mod node;
+#[path = "claims/turns.rs"]
+mod turns;
 
 /// Not a test of its own: what [`faults`] runs in child processes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,6 +177,7 @@ fn help_teaches() {
         &["policy", "build"],
         &["policy", "test"],
         &["policy", "bench"],
+        &["policy", "new"],
         &["policy", "record"],
         &["policy", "replay"],
         &["policy", "simulate"],

@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A folder with all that a node driver needs but a cluster.
@@ -35,18 +35,29 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// The command with good flags, and these after them.
+    /// The command with these flags, and good ones where they say nothing.
     fn node(&self, more: &[&str]) -> Command {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/topologies");
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/topologies");
+        let good = [
+            ("--node-name", PathBuf::from("worker-1")),
+            ("--address", PathBuf::from("127.0.0.1:0")),
+            ("--topology", examples.join("h100-nvlink.yaml")),
+            ("--data-dir", self.path("data")),
+            ("--registry-dir", self.path("registry")),
+            ("--cdi-root", self.path("cdi")),
+            ("--kubeconfig", self.path("kubeconfig")),
+        ];
         let mut command = Command::new(env!("CARGO_BIN_EXE_supercargo"));
+        command.arg("node");
+        for (flag, value) in good {
+            if !more
+                .iter()
+                .any(|other| other.split('=').next() == Some(flag))
+            {
+                command.arg(flag).arg(value);
+            }
+        }
         command
-            .args(["node", "--node-name=worker-1", "--address=127.0.0.1:0"])
-            .arg("--topology")
-            .arg(example.join("h100-nvlink.yaml"))
-            .args(["--data-dir".as_ref(), self.path("data").as_os_str()])
-            .args(["--registry-dir".as_ref(), self.path("registry").as_os_str()])
-            .args(["--cdi-root".as_ref(), self.path("cdi").as_os_str()])
-            .args(["--kubeconfig".as_ref(), self.path("kubeconfig").as_os_str()])
             .args(more)
             .env_clear()
             .current_dir(self.0.path())
@@ -58,7 +69,12 @@ impl Place {
 
     /// How the command ended and what it said, without log lines.
     fn told(&self, more: &[&str]) -> String {
-        let output = self.node(more).output().unwrap();
+        let mut child = self.node(more).spawn().unwrap();
+        if ended(&mut child).is_none() {
+            let _ = child.kill();
+            panic!("{more:?} is taken for good: {:?}", child.wait_with_output());
+        }
+        let output = child.wait_with_output().unwrap();
         assert!(output.stdout.is_empty());
         let errors = String::from_utf8(output.stderr).unwrap();
         let errors = errors.replace(self.0.path().to_str().unwrap(), "(folder)");
@@ -69,6 +85,18 @@ impl Place {
             said.join("\n")
         )
     }
+}
+
+/// How a process ended; `None`: it does not end.
+fn ended(child: &mut Child) -> Option<ExitStatus> {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
 }
 
 fn is_log(line: &str) -> bool {
@@ -196,14 +224,7 @@ fn a_node_driver_without_a_cluster_lives_says_what_it_waits_for_and_ends_when_to
 
     let pid = rustix::process::Pid::from_child(&running.child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let began = Instant::now();
-    let status = loop {
-        if let Some(status) = running.child.try_wait().unwrap() {
-            break status;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not end");
-        std::thread::yield_now();
-    };
+    let status = ended(&mut running.child).expect("it does not end");
     assert_eq!(status.code(), Some(0));
     let registry = fs::read_dir(place.path("registry")).unwrap();
     assert_eq!(registry.count(), 0, "it leaves no socket");

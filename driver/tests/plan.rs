@@ -139,10 +139,29 @@ fn wrong_parameters_are_named_by_field() {
 }
 
 #[test]
-fn without_a_policy_devices_are_shown_as_they_are() {
-    let (code, text) = plan(&example("time-slicing"), "h100-nvlink", None, &[]);
-    assert_eq!(code, 0, "{text}");
-    assert!(text.contains("gpu-0: no policy"), "{text}");
+fn without_a_policy_the_host_makes_and_shows_what_was_claimed() {
+    let whole = plan(&example("time-slicing"), "h100-nvlink", None, &[]);
+    snapshot("no-policy-gpu", &whole);
+    let partition = plan(&example("mig-partition"), "a100-mig", None, &[]);
+    snapshot("no-policy-partition", &partition);
+}
+
+#[test]
+fn a_plan_that_leaves_out_what_its_device_needs_is_told_to_fail() {
+    // The policy for whole GPUs plans nothing for a partition.
+    let config = configuration(|text| text.replace("[gpu.nvidia.com]", "[mig.nvidia.com]"));
+    let (code, text) = plan(
+        &example("mig-partition"),
+        "a100-mig",
+        Some(config.path()),
+        &[],
+    );
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("policy time-slicing"), "{text}");
+    assert!(
+        text.contains("there is no GPU instance; the plan of its claim makes none"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ use crate::situation::Situation;
 pub use contract::{Proposed, Unusable};
 pub use fixture::{
     Amount, CounterSet, Draw, Fixture, FixtureClaim, FixtureConstraint, FixtureDevice,
-    FixtureParameters, FixtureRequest, FixtureValue,
+    FixtureParameters, FixtureRequest, FixtureUnit, FixtureValue,
 };
 
 /// Puts a fixture to a policy and checks its answer.

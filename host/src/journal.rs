@@ -20,7 +20,7 @@ mod replay;
 pub use line::{Failure, Line, LineError, Placed, PlacedClaim, PlacedDevice, PolicyUsed, Recorded};
 pub use line::{Reply, Subject, Verdict};
 pub use question::Question;
-pub use replay::{Replayed, replay};
+pub use replay::{OF_THE_MACHINE, Replayed, replay};
 
 use std::fmt;
 

@@ -13,10 +13,8 @@ mod question;
 mod step;
 
 pub use check::{Offence, Place, Refused, Why, check, offences};
-pub use claim::{
-    Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters, request_class,
-};
-pub use diff::{Change, changes};
+pub use claim::{Announcement, ClaimError, ClaimOnNode, DeviceOfClaim, Part, ResolvedParameters};
+pub use diff::{Change, changes, own_changes};
 pub use grants::{Grant, Grants};
 pub use question::question;
 pub use step::{Step, UnitId};

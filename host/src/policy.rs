@@ -44,7 +44,7 @@ mod verify;
 pub use about::{Description, DescriptionError, Hook, Interests};
 pub use answer::{Assignment, Choice, Proposal};
 pub use compiled::CompiledCodeError;
-pub use contract::{Mismatch, PACKAGE_VERSION};
+pub use contract::{Line, Mismatch, PACKAGE_VERSION};
 pub use counts::{Counts, CountsSnapshot};
 pub use digest::{Digest, NoDigest};
 pub use engine::{Engine, EngineError, EngineOptions};

@@ -72,9 +72,26 @@ pub enum Failure {
         /// The names there are.
         known: Vec<String>,
     },
-    /// Several results for one file.
-    #[error("--output takes one policy; build the others without it")]
+    /// Several policies where one can be.
+    #[error("--output and --watch take one policy; build the others without them")]
     OneOutput,
+    /// A folder that cannot be watched.
+    #[error("cannot watch {}: {error}", folder.display())]
+    Watch {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why not.
+        error: String,
+    },
+    /// A file that is asked for.
+    #[error("cannot write {}: {source}", file.display())]
+    Write {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// Standard output.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
@@ -91,6 +108,17 @@ impl From<CourseError> for Failure {
 }
 
 impl Failure {
+    /// Writes a file that is asked for.
+    ///
+    /// # Errors
+    /// It cannot be written, with its name.
+    pub fn write(file: &std::path::Path, text: impl AsRef<[u8]>) -> Result<(), Self> {
+        std::fs::write(file, text).map_err(|source| Self::Write {
+            file: file.to_owned(),
+            source,
+        })
+    }
+
     /// What to print: a message an error.
     pub fn problems(&self) -> Vec<String> {
         match self {

@@ -10,6 +10,7 @@ use supercargo_host::configuration::Configuration;
 use supercargo_host::objects::write;
 use supercargo_host::scheduling::{ClaimState, Options, Pending, claim_name, schedule};
 
+use super::journaled::JournalFlag;
 use super::{Exit, Failure};
 use crate::input;
 use crate::manifests::{ManifestError, Manifests};
@@ -38,7 +39,9 @@ Show what would be done to a node for a claim, and whether it is granted
 Reads ResourceClaims with their DeviceClasses, templates and pods, puts them on a node whose hardware
 a topology describes, and asks the policies that the configuration maps them to what is to be done.
 The plan is held against the policies' grants as on a real node, and shown as a diff against the
-hardware; what is not granted is told with the lines that are missing. Nothing is carried out.
+hardware; what is not granted is told with the lines that are missing. What is granted is tried on a
+simulation of the hardware, which tells what the host itself adds: the steps that a device needs
+where no policy plans for it, and what containers see of each device. Nothing else is touched.
 
 A claim that is not allocated yet is allocated first, as `supercargo allocate` does it. One that is
 must hold devices of the pool that has the node's name.";
@@ -68,6 +71,9 @@ pub(super) struct Plan {
     #[arg(long, value_name = "NAME", default_value = "node")]
     node: String,
 
+    #[command(flatten)]
+    journal: JournalFlag,
+
     /// How to print the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -93,11 +99,13 @@ impl Plan {
             anstream::eprintln!("{remark}");
         }
         let allocator = manifests.allocator();
+        let journal = self.journal.open()?;
         let (configuration, placement) = match &self.config {
             Some(file) => {
                 let configuration = policies::configuration(file)?;
                 let folder = policies::folder(file);
-                let placement = policies::load(&configuration, folder, &allocator, None)?;
+                let placement =
+                    policies::load(&configuration, folder, &allocator, journal.as_ref())?;
                 (configuration, placement)
             }
             None => (Configuration::none(), policies::first_fit(&allocator)?),
@@ -112,6 +120,7 @@ impl Plan {
             node: &node,
             configuration: &configuration,
             registry: placement.registry(),
+            journal: journal.as_deref(),
         };
         let planned: Vec<PlannedClaim> = schedule
             .claims
@@ -125,6 +134,9 @@ impl Plan {
                 _ => planner.planned(&outcome.claim),
             })
             .collect();
+        if let Some(journal) = &journal {
+            journal.close()?;
+        }
         self.print(&planned)?;
         Ok(if planned.iter().all(PlannedClaim::is_admitted) {
             Exit::Done

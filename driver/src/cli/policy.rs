@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod inspect;
+mod new;
 mod record;
 mod replay;
 mod report;
@@ -24,6 +25,7 @@ pub(super) struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::New),
     Inspect(inspect::Inspect),
     Check(check::Check),
     Build(build::Build),
@@ -48,6 +50,7 @@ enum Format {
 impl Policy {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         match self.command {
+            Command::New(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Build(command) => command.run(),

@@ -31,6 +31,7 @@ mod error;
 mod executor;
 pub mod fault;
 mod ledger;
+mod own;
 mod planning;
 mod record;
 mod recovery;
@@ -47,16 +48,17 @@ use std::time::Duration;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use supercargo_host::plan::{Announcement, ClaimOnNode, UnitId};
 use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
 
-pub use self::cdi::NodeError;
-pub use self::error::{PrepareError, SetAside, UnprepareError, Warning};
+pub use self::cdi::{NodeError, variables};
+pub use self::error::{Left, PrepareError, SetAside, UnprepareError, Warning};
+pub use self::own::{built_in_steps, expose};
 pub use self::record::{Planner, Status};
 
 use self::cdi::{HostFiles, SpecFiles};
 use self::executor::Executor;
-use self::ledger::Ledger;
+use self::ledger::{Entry, Ledger};
 use self::planning::Planners;
-use self::record::State;
 use self::turns::{AllTurns, Turn};
 use crate::devices::{Announced, Source};
 use crate::node::api::{ApiError, ResourceApi};
@@ -180,7 +182,7 @@ pub struct Claims {
     executor: Executor,
     lock: ProcessLock,
     /// Only one call at a time looks whether another instance changed anything.
-    refreshing: tokio::sync::Mutex<()>,
+    refreshing: Arc<tokio::sync::Mutex<()>>,
     turns: AllTurns,
     /// A claim could not be taken down.
     unfinished: Notify,
@@ -234,7 +236,7 @@ impl Claims {
             pool: setup.pool,
             announced: setup.announced,
             api: setup.api,
-            refreshing: tokio::sync::Mutex::default(),
+            refreshing: Arc::default(),
             turns: AllTurns::default(),
             unfinished: Notify::new(),
             gone: Mutex::default(),
@@ -244,12 +246,8 @@ impl Claims {
         let work = move || {
             let set_aside = this.executor.ledger.refresh()?;
             let settled = this.executor.settle();
-            let prepared = this.executor.ledger.all();
-            let prepared = prepared
-                .iter()
-                .filter(|entry| entry.state == State::Prepared);
             Ok(Recovered {
-                prepared: prepared.count(),
+                prepared: this.prepared().len(),
                 set_aside,
                 taken_down: settled.down,
                 left: settled.left,
@@ -279,17 +277,11 @@ impl Claims {
         let (this, claim) = (Arc::clone(self), claim.clone());
         let work = tokio::spawn(async move { this.prepare_now(claim).await });
         let prepared = work.await.unwrap_or(Err(PrepareError::EndedEarly));
-        if let Err(
-            PrepareError::EndedEarly
-            | PrepareError::Unfinished(_)
-            | PrepareError::Step { left: Some(_), .. }
-            | PrepareError::Expose { left: Some(_), .. }
-            | PrepareError::File { left: Some(_), .. },
-        ) = &prepared
-        {
-            self.unfinished.notify_one();
-        }
-        prepared
+        prepared.inspect_err(|error| {
+            if error.leaves_work() {
+                self.unfinished.notify_one();
+            }
+        })
     }
 
     /// Undoes what [`Claims::prepare`] did. A claim that is not known is unprepared already. What is
@@ -304,7 +296,7 @@ impl Claims {
             return Ok(Vec::new());
         }
         let (this, uid) = (Arc::clone(self), uid.to_owned());
-        let work = tokio::spawn(async move { this.unprepare_now(uid, |_| true).await });
+        let work = tokio::spawn(async move { this.unprepare_now(uid, |_, _| true).await });
         let unprepared = work.await.unwrap_or(Err(UnprepareError::EndedEarly));
         if unprepared.is_err() {
             self.unfinished.notify_one();
@@ -316,21 +308,23 @@ impl Claims {
     #[must_use]
     pub fn prepared(&self) -> Vec<ClaimOnNode> {
         let entries = self.executor.ledger.all();
-        let prepared = entries
-            .iter()
-            .filter(|entry| entry.state == State::Prepared);
+        let prepared = entries.iter().filter(|entry| self.executor.holds(entry));
         prepared.map(|entry| entry.record.claim.clone()).collect()
     }
 
-    /// Tries again what could not be taken down, and sweeps once in a while. Never ends; dropping it
-    /// leaves nothing half done.
+    /// Tries again what could not be taken down, by this instance of the driver or by one that is gone,
+    /// and sweeps once in a while. Never ends; dropping it leaves nothing half done.
     pub async fn run(self: Arc<Self>) {
         let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut wait = FIRST_WAIT;
         let mut left = false;
         loop {
             tokio::select! {
-                _ = sweep.tick() => self.sweep().await,
+                _ = sweep.tick() => {
+                    self.sweep().await;
+                    left |= self.retry().await;
+                }
                 () = self.unfinished.notified(), if !left => left = true,
                 () = tokio::time::sleep(wait), if left => {
                     left = self.retry().await;
@@ -344,12 +338,12 @@ impl Claims {
     pub async fn retry(self: &Arc<Self>) -> bool {
         let mut left = false;
         for entry in self.executor.ledger.all() {
-            if entry.state == State::Prepared && entry.record.boot == self.executor.boot {
+            if self.executor.holds(&entry) {
                 continue;
             }
             let uid = entry.record.claim.uid.clone();
-            let not_prepared = |state| state != State::Prepared;
-            if let Err(error) = self.unprepare_now(uid.clone(), not_prepared).await {
+            let is_over = |entry: &Entry, executor: &Executor| !executor.holds(entry);
+            if let Err(error) = self.unprepare_now(uid.clone(), is_over).await {
                 tracing::warn!(claim = uid, %error, "a claim cannot be taken down");
                 left = true;
             }
@@ -429,7 +423,7 @@ impl Claims {
         let turn = self.turns.claims.take([claim.uid.clone()]).await;
         let instance = self.enter().await?.map_err(PrepareError::Checkpoint)?;
         let entry = self.executor.ledger.get(&claim.uid);
-        let Some(entry) = entry.filter(|entry| entry.state == State::Prepared) else {
+        let Some(entry) = entry.filter(|entry| self.executor.holds(entry)) else {
             return Err(error.into());
         };
         let devices = entry.record.claim.devices.iter();
@@ -447,16 +441,18 @@ impl Claims {
         .unwrap_or(Err(PrepareError::EndedEarly))
     }
 
-    /// Unprepares a claim if it is in a state that this is meant for.
+    /// Unprepares a claim if it is one that this is meant for.
     async fn unprepare_now(
         self: &Arc<Self>,
         uid: String,
-        meant: impl FnOnce(State) -> bool,
+        meant: impl FnOnce(&Entry, &Executor) -> bool,
     ) -> Result<Vec<Warning>, UnprepareError> {
         let turn = self.turns.claims.take([uid.clone()]).await;
         let instance = self.enter().await?.map_err(UnprepareError::Checkpoint)?;
         let entry = self.executor.ledger.get(&uid);
-        if entry.as_ref().is_some_and(|entry| !meant(entry.state)) {
+        if let Some(entry) = &entry
+            && !meant(entry, &self.executor)
+        {
             return Ok(Vec::new());
         }
         let devices = entry.iter().flat_map(|entry| &entry.record.claim.devices);
@@ -495,9 +491,20 @@ impl Claims {
     /// Takes the lock between instances, and reads again what another one may have changed.
     async fn enter(self: &Arc<Self>) -> Result<io::Result<Held>, LockError> {
         let held = self.lock.hold().await?;
-        let _one = self.refreshing.lock().await;
-        match self.executor.ledger.refresh() {
-            Ok(set_aside) => {
+        let one = Arc::clone(&self.refreshing).lock_owned().await;
+        if self.executor.ledger.is_fresh() {
+            return Ok(Ok(held));
+        }
+        let this = Arc::clone(self);
+        // Whoever asked may stop waiting: nobody works on claims before all of them are read.
+        let refreshed = tokio::task::spawn_blocking(move || {
+            let refreshed = this.executor.ledger.refresh();
+            drop(one);
+            refreshed.map(|set_aside| (held, set_aside))
+        });
+        let refreshed = refreshed.await.map_err(io::Error::other).flatten();
+        match refreshed {
+            Ok((held, set_aside)) => {
                 for file in set_aside {
                     tracing::error!("{file}");
                 }

@@ -10,7 +10,7 @@
 //! Everything here blocks (hardware, files, policies) and runs on one thread of its own
 //! ([`Inventory::run`]); others see it through watch channels.
 
-mod announcement;
+pub(crate) mod announcement;
 mod health;
 mod illness;
 #[cfg(test)]

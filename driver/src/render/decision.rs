@@ -1,5 +1,7 @@
 //! A recorded decision in words: what a policy was asked, what it said, and what became of that.
 
+mod told;
+
 use std::collections::BTreeMap;
 
 use supercargo_host::journal::{Placed, Question, Recorded, Reply, Subject, Verdict};
@@ -153,10 +155,7 @@ pub fn reply(reply: &Reply, subject: &Subject) -> Vec<String> {
         Reply::Refused(reason) if reason.is_empty() => vec!["sees no way".to_owned()],
         Reply::Refused(reason) => vec![format!("sees no way: {reason}")],
         Reply::Failed(failure) => vec![format!("fails: {}", failure.message)],
-        other => vec![format!(
-            "answers {}",
-            serde_json::to_string(other).unwrap_or_default()
-        )],
+        other => told::told(other, subject),
     }
 }
 

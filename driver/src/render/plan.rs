@@ -13,7 +13,7 @@ use super::table::{Cell, Column, Table, printable};
 pub struct PlannedClaim {
     /// `namespace/name`.
     pub claim: String,
-    /// Why nothing is planned.
+    /// Why it cannot be prepared as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The parts, each with the policy that serves it.
@@ -24,7 +24,7 @@ pub struct PlannedClaim {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedPart {
-    /// The policy; none: the devices are exposed and nothing else is done.
+    /// The policy; none: the host makes and shows the devices, and nothing else is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// The devices.
@@ -117,9 +117,10 @@ fn part_text(part: &PlannedPart, width: Option<usize>) -> String {
             Cell::plain(change.what.as_str()),
             Cell::new(FAINT, change.before.as_deref().unwrap_or("-")),
             Cell::new(style, change.after.as_str()),
-            match &change.refused {
-                None => Cell::new(GOOD, "yes"),
-                Some(why) => Cell::new(BAD, format!("no: {why}")),
+            match (&change.refused, &change.place) {
+                (Some(why), _) => Cell::new(BAD, format!("no: {why}")),
+                (None, Some(_)) => Cell::new(GOOD, "yes"),
+                (None, None) => Cell::new(FAINT, "not needed"),
             },
         ]);
     }

@@ -11,7 +11,7 @@ mod drawing;
 use std::fmt::Write as _;
 
 use super::run::Ran;
-use chart::{Chart, Line};
+use chart::{Chart, Line, moment};
 
 /// Names and numbers come from manifests and file names: nothing in them is markup.
 fn escape(text: &str) -> String {
@@ -59,26 +59,35 @@ pub fn page(title: &str, contenders: &[Ran], rows: &[Row], drawn_at: f64) -> Str
         title = escape(title),
         lead = escape(&lead(title, contenders)),
     );
+    if let Some(verdict) = verdict(contenders, rows) {
+        let _ = writeln!(html, "<p class=\"verdict\">{}</p>", escape(&verdict));
+    }
     html.push_str(&results(contenders, rows));
     let over_time = contenders.iter().any(|ran| ran.samples.len() > 2);
     if over_time {
         html.push_str("<h2>Over time</h2>\n");
+        let length = contenders.first().map_or(0.0, |ran| ran.length);
+        let tasks = !contenders.iter().any(|ran| ran.timed);
+        html.push_str(&note(contenders, length, tasks, drawn_at));
         for (name, title, meaning, of) in CHARTS {
             let chart = Chart {
                 id: name,
                 title,
                 meaning,
-                length: contenders.first().map_or(0.0, |ran| ran.length),
-                steps: contenders.iter().all(|ran| ran.kinds.is_empty()),
+                length,
+                tasks,
+                marked: drawn_at.is_finite().then_some(drawn_at),
                 lines: contenders
                     .iter()
                     .map(|ran| Line {
                         name: ran.name.clone(),
-                        points: ran
-                            .samples
-                            .iter()
-                            .map(|sample| (sample.at, of(sample)))
-                            .collect(),
+                        points: chart::means(
+                            ran.samples
+                                .iter()
+                                .map(|sample| (sample.at, of(sample)))
+                                .collect(),
+                            length,
+                        ),
                         mean: ran.mean(of),
                     })
                     .collect(),
@@ -127,8 +136,61 @@ fn lead(title: &str, contenders: &[Ran]) -> String {
         .map_or(0, |sample| sample.devices.used + sample.devices.free);
     format!(
         "{title}: {arrived} workloads and {devices} devices, placed by {}.",
-        names.join(", by ")
+        names.join(", ")
     )
+}
+
+/// Who is best at most, in a sentence; none where nothing differs.
+fn verdict(contenders: &[Ran], rows: &[Row]) -> Option<String> {
+    let decided: Vec<&Row> = rows.iter().filter(|row| !row.best.is_empty()).collect();
+    if decided.is_empty() {
+        return Some("All come to the same by every measure.".to_owned());
+    }
+    let wins = |number: usize| {
+        decided
+            .iter()
+            .filter(|row| row.best.contains(&number))
+            .count()
+    };
+    let most = (0..contenders.len()).map(wins).max()?;
+    let best: Vec<&str> = (contenders.iter().enumerate())
+        .filter(|(number, _)| wins(*number) == most)
+        .map(|(_, ran)| ran.name.as_str())
+        .collect();
+    let all = decided.len();
+    let of = if most == all {
+        format!("all {all}")
+    } else {
+        format!("{most} of the {all}")
+    };
+    let are = if best.len() == 1 { "is" } else { "are" };
+    Some(format!(
+        "{} {are} best by {of} measures by which they differ.",
+        best.join(" and ")
+    ))
+}
+
+/// How to read the charts.
+fn note(contenders: &[Ran], length: f64, tasks: bool, drawn_at: f64) -> String {
+    let mut notes = Vec::new();
+    if tasks {
+        notes.push("Workloads come one after the other, in the order of the dump.".to_owned());
+    }
+    let longest = contenders.iter().map(|ran| ran.samples.len()).max();
+    if longest > Some(usize::from(chart::STEPS)) {
+        let minutes = length / f64::from(chart::STEPS);
+        notes.push(format!("A step is the mean of {minutes:.0} minutes."));
+    }
+    if drawn_at.is_finite() {
+        let at = moment(drawn_at, length);
+        notes.push(format!(
+            "The line at {at} is the moment that is drawn below."
+        ));
+    }
+    if notes.is_empty() {
+        return String::new();
+    }
+    format!("<p class=\"note\">{}</p>\n", escape(&notes.join(" ")))
 }
 
 fn results(contenders: &[Ran], rows: &[Row]) -> String {

@@ -52,6 +52,8 @@ pub struct Ran {
     pub kinds: Vec<Kind>,
     /// How long it went on, in minutes.
     pub length: f64,
+    /// Whether minutes are minutes; of a dump each stands for a workload.
+    pub timed: bool,
 }
 
 impl Ran {
@@ -129,6 +131,7 @@ pub fn run(
             nodes: Vec::new(),
             kinds: course.kinds.clone(),
             length: course.length,
+            timed: course.arrivals.is_some(),
         },
     };
     match &course.arrivals {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use supercargo::node::claims::{Claims, PrepareError, Prepared, Warning};
 use tempfile::TempDir;
 
-use super::node::{Claim, Node};
+use super::node::{Act, Claim, Node};
 
 fn node() -> (TempDir, Node) {
     let folder = tempfile::tempdir().unwrap();
@@ -289,13 +289,13 @@ async fn a_mount_that_leads_elsewhere_is_refused() {
 #[tokio::test]
 async fn what_cannot_be_undone_is_kept_and_tried_again() {
     let (_folder, node) = node();
-    let claim = Claim::of("a", &["gpu-0-mig-1g-5gb-19-0"]);
+    let claim = Claim::of("a", &["gpu-0-mig-1g10gb-19-0"]);
     node.has(&claim);
     let (claims, _) = node.start().await;
     let before = node.state();
     prepare(&claims, &claim).await.unwrap();
     let instance = "gpu-0/mig/0-1";
-    assert_eq!(node.hardware(&format!("{instance}/profile")), "1g.5gb");
+    assert_eq!(node.hardware(&format!("{instance}/profile")), "1g.10gb");
     let processes = node
         .folder
         .join("hardware")
@@ -511,7 +511,8 @@ async fn damaged_checkpoints_without_a_copy_never_keep_the_driver_from_starting(
     fs::write(claims.join("empty"), "").unwrap();
     fs::write(claims.join("foreign.preparing"), "hello").unwrap();
     fs::write(claims.join("newer"), "supercargo-claim 2 sha256:00\n{}").unwrap();
-    for old in 1..40 {
+    fs::create_dir(claims.join(".unfinished.new")).unwrap();
+    for old in 1..300 {
         fs::write(claims.join(format!("old.refused-{old}")), "").unwrap();
     }
     let (_, recovered) = node.start().await;
@@ -525,7 +526,184 @@ async fn damaged_checkpoints_without_a_copy_never_keep_the_driver_from_starting(
         .join("\n")
         .replace(&node.folder.display().to_string(), "FOLDER");
     assert_snapshot!(told);
-    assert_eq!(node.names("data/claims").len(), 16);
+    let left = node.names("data/claims");
+    assert_eq!(left.len(), 256, "the oldest went");
+    for aside in &recovered.set_aside {
+        assert!(aside.file.symlink_metadata().is_ok(), "{aside}");
+    }
     let (_, recovered) = node.start().await;
     assert_eq!(recovered.set_aside, []);
+}
+
+#[tokio::test]
+async fn what_a_policy_plans_for_the_host_leaves_to_it() {
+    let (_folder, node) = node();
+    let partitions = ["gpu-0-mig-1g10gb-19-0", "gpu-0-mig-3g40gb-9-4"];
+    node.policies(
+        json!([
+            {"name": "foreman", "settings": {}, "grants": [{"environment": ["FOREMAN_*"]}]},
+            {"name": "mig-partitions", "grants": [{"setMigMode": [true],
+                "createGpuInstance": ["1g.*"], "createComputeInstance": ["1g.*"]}]},
+        ]),
+        json!([{"policy": "foreman", "deviceClasses": ["nothing"]},
+               {"policy": "mig-partitions", "deviceClasses": ["partition"]}]),
+    );
+    // A policy that plans nothing for a partition means it.
+    let nothing = Claim::of("a", &partitions[..1]).class(0, "nothing");
+    node.has(&nothing);
+    let (claims, _) = node.start().await;
+    let before = node.state();
+    let error = refused(&claims, &nothing).await;
+    assert!(
+        error.contains("there is no GPU instance; the plan of its claim makes none"),
+        "{error}"
+    );
+    assert!(error.ends_with("; everything was undone"), "{error}");
+    assert_eq!(node.state(), before);
+
+    // One is made by its policy and the other by the host, each once.
+    let both = Claim::of("b", &partitions).class(0, "partition");
+    node.has(&both);
+    let prepared = prepare(&claims, &both).await.unwrap();
+    assert_eq!(prepared.policies[0].requests, ["r0"]);
+    let checkpoint = fs::read_to_string(node.folder.join("data/claims").join(&both.uid)).unwrap();
+    let (_, record) = checkpoint.split_once('\n').unwrap();
+    let record: Value = serde_json::from_str(record).unwrap();
+    let steps: Vec<String> = record["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|done| {
+            let step = &done["step"];
+            let of = step["profile"].as_str().unwrap_or_default();
+            format!("{} {of}", step["step"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "setMigMode ",
+            "createGpuInstance 3g.40gb",
+            "createComputeInstance 3g.40gb",
+            "setMigMode ",
+            "createGpuInstance 1g.10gb",
+            "createComputeInstance 1g.10gb",
+        ]
+    );
+    assert_eq!(record["steps"][5]["step"]["gpuInstance"], 4);
+    assert_eq!(node.hardware("gpu-0/mig/0-1/profile"), "1g.10gb");
+    assert_eq!(node.hardware("gpu-0/mig/4-4/profile"), "3g.40gb");
+    claims.unprepare(&both.uid).await.unwrap();
+    assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
+async fn an_administrator_sees_what_is_there_and_changes_nothing() {
+    let (_folder, node) = node();
+    let devices = ["gpu-0", "gpu-0-mig-1g10gb-19-0", "gpu-0-mig-3g40gb-9-4"];
+    let admin = Claim::of("admin", &devices).result(json!({"adminAccess": true}));
+    let user = Claim::of("user", &devices[1..2]);
+    node.has(&admin);
+    node.has(&user);
+    let (claims, _) = node.start().await;
+    prepare(&claims, &user).await.unwrap();
+    let hardware = |state: std::collections::BTreeMap<String, String>| -> Vec<_> {
+        let mut state: Vec<_> = state.into_iter().collect();
+        state.retain(|(file, _)| file.starts_with("hardware"));
+        state
+    };
+    let before = hardware(node.state());
+    prepare(&claims, &admin).await.unwrap();
+    assert_eq!(hardware(node.state()), before);
+    let cdi = node.cdi(&admin);
+    let shown = |device: usize| cdi["devices"][device]["containerEdits"]["mounts"].is_array();
+    assert_eq!([shown(0), shown(1), shown(2)], [true, true, false]);
+    // What the administrator looked at is made for the next one all the same.
+    claims.unprepare(&user.uid).await.unwrap();
+    prepare(&claims, &user).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_again_is_not_begun() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]).parameters(json!({"long": "x".repeat(5 << 20)}));
+    node.has(&claim);
+    let (claims, _) = node.start().await;
+    let before = node.state();
+    let error = refused(&claims, &claim).await;
+    assert!(error.starts_with("cannot write the checkpoint"), "{error}");
+    assert!(error.contains("shorten its parameters"), "{error}");
+    assert!(!error.contains("undone"), "{error}");
+    assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
+async fn a_claim_of_an_earlier_boot_is_never_answered_for() {
+    // The driver is there before the boot's ID is another, as when a machine is resumed from an image.
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    let (old, _) = node.start().await;
+    let (new, _) = node.start_in_boot("boot-2").await;
+    prepare(&old, &claim).await.unwrap();
+    assert_eq!(new.prepared(), []);
+    assert!(!prepare(&new, &claim).await.unwrap().again);
+}
+
+#[tokio::test]
+async fn what_an_instance_that_is_gone_left_half_done_is_taken_down_by_the_other() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}]}));
+    let (claims, _) = node.start().await;
+    let before = node.state();
+    assert_eq!(
+        node.child(&Act::Prepare(claim.named()), Some("exposed")),
+        None
+    );
+    assert_eq!(node.hardware("gpu-0/time-slice"), "long");
+    // Whatever call comes first finds it.
+    claims.unprepare("another").await.unwrap();
+    assert!(!claims.retry().await);
+    assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
+async fn a_policy_that_wanted_something_at_the_end_may_change_its_mind() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    node.foreman(json!({"unprepare": [{"exclusive": true}]}));
+    node.child(&Act::Prepare(claim.named()), None).unwrap();
+    let end = Act::Unprepare(claim.named());
+    assert_eq!(node.child(&end, Some("end-recorded")), None);
+    node.foreman(json!({}));
+    let (claims, recovered) = node.start().await;
+    assert_eq!(recovered.prepared, 1, "its end had not begun");
+    claims.unprepare(&claim.uid).await.unwrap();
+    assert_eq!(node.hardware("gpu-0/compute-mode"), "shared");
+    assert_eq!(node.names("data/claims"), [""; 0]);
+}
+
+/// What this release writes. A change here is a change of the format: it must be readable by the release
+/// before, so fields may only come, and the golden file of the release that brings them is added.
+#[tokio::test]
+async fn a_checkpoint_has_the_form_that_was_released() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]).parameters(json!({"kind": "GpuConfig"}));
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}, {"start": "mps"}]}));
+    let (claims, _) = node.start().await;
+    prepare(&claims, &claim).await.unwrap();
+    let text = fs::read_to_string(node.folder.join("data/claims").join(&claim.uid)).unwrap();
+    let (line, record) = text.split_once('\n').unwrap();
+    let (line, sum) = line.split_once("sha256:").unwrap();
+    assert_eq!((line, sum.len()), ("supercargo-claim 1 ", 64));
+    let mut record: Value = serde_json::from_str(record).unwrap();
+    record["policies"][0]["digest"] = json!("sha256:...");
+    for told in ["attributes", "capacity"] {
+        record["claim"]["devices"][0][told] = json!("as announced");
+    }
+    assert_snapshot!(serde_json::to_string_pretty(&record).unwrap());
 }

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use serde_json::json;
 use supercargo::node::claims::fault::FaultPoint;
@@ -61,7 +63,7 @@ fn prepared_plainly(node: &Node) -> Act {
 }
 
 fn partition(node: &Node) -> Claim {
-    let claim = Claim::of("a", &["gpu-0-mig-1g-5gb-19-0", "gpu-1-mig-3g-20gb-9-4"]);
+    let claim = Claim::of("a", &["gpu-0-mig-1g10gb-19-0", "gpu-1-mig-3g40gb-9-4"]);
     node.has(&claim);
     let grants = json!([{"setMigMode": [true], "createGpuInstance": ["*"],
         "createComputeInstance": ["*"]}]);
@@ -84,7 +86,7 @@ fn partition_removed(node: &Node) -> Act {
 
 fn step_fails(node: &Node) -> Act {
     // A partition on the same GPU keeps partitioning from being turned off, which the third step wants.
-    let other = Claim::of("other", &["gpu-0-mig-1g-5gb-19-0"]);
+    let other = Claim::of("other", &["gpu-0-mig-1g10gb-19-0"]);
     node.has(&other);
     node.child(&Act::Prepare(other.named()), None).unwrap();
     node.has(&gpu("a"));
@@ -145,13 +147,22 @@ fn cdi_file(claim: &Claim) -> String {
 
 #[test]
 fn wherever_the_process_is_killed_the_end_is_the_same() {
-    let mut reached = BTreeSet::new();
-    let mut killed = BTreeMap::new();
-    for (name, arrange) in SCENARIOS {
-        killed.insert(name, walk(name, arrange, &mut reached));
+    let walked: Vec<(&str, BTreeSet<&str>, usize)> = thread::scope(|scope| {
+        let walks = SCENARIOS.map(|(name, arrange)| {
+            scope.spawn(move || {
+                let mut reached = BTreeSet::new();
+                let killed = walk(name, arrange, &mut reached);
+                (name, reached, killed)
+            })
+        });
+        let walked = walks.map(|walk| walk.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        walked.into()
+    });
+    for (name, _, killed) in &walked {
+        eprintln!("{killed} kills while {name}");
     }
-    eprintln!("{killed:#?}");
-    let names = FaultPoint::ALL.into_iter().map(FaultPoint::name);
+    let reached: BTreeSet<&str> = walked.into_iter().flat_map(|(_, all, _)| all).collect();
+    let names = FaultPoint::ALL.iter().map(|point| point.name());
     let missed: Vec<&str> = names.filter(|name| !reached.contains(name)).collect();
     assert_eq!(missed, [""; 0], "no scenario passes these places");
 }
@@ -172,7 +183,7 @@ fn walk(name: &str, arrange: Arrange, reached: &mut BTreeSet<&'static str>) -> u
     let end = node.state();
 
     let mut killed = 0;
-    for point in FaultPoint::ALL {
+    for point in FaultPoint::ALL.iter().copied() {
         for time in 1..=MOST_TIMES {
             let fault = format!("{}#{time}", point.name());
             anew();

@@ -14,7 +14,7 @@ use http::{Request, Response, StatusCode};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
-use supercargo::devices::Source as _;
+use supercargo::devices::Source;
 use supercargo::devices::simulated::{Simulated, Topology};
 use supercargo::node::api::ResourceApi;
 use supercargo::node::claims::{ClaimRef, Claims, Recovered, Setup};
@@ -24,7 +24,7 @@ use supercargo_host::policy::{Engine, EngineOptions};
 use tokio::sync::watch;
 use tower::service_fn;
 
-pub const DRIVER: &str = "gpu.nvidia.com";
+pub(super) const DRIVER: &str = "gpu.nvidia.com";
 
 /// Two GPUs of which partitions are announced too, and daemons may be started on.
 const TOPOLOGY: &str = r#"
@@ -33,12 +33,12 @@ kind: Topology
 driver: {version: 580.95.05, cuda: "13.0"}
 partitioning: dynamic
 gpus:
-- model: A100-SXM4-40GB
+- model: H100-SXM5-80GB
   uuid: GPU-45950538-53c8-4ef3-a213-1e26efbc9b83
   pciBusID: 0000:07:00.0
   pcieRoot: pci0000:00
   numaNode: 0
-- model: A100-SXM4-40GB
+- model: H100-SXM5-80GB
   uuid: GPU-d1135a6d-3828-45a8-a6fc-2138570b4239
   pciBusID: 0000:0f:00.0
   pcieRoot: pci0000:00
@@ -46,21 +46,21 @@ gpus:
 "#;
 
 /// A node in a folder.
-pub struct Node {
-    pub folder: PathBuf,
+pub(super) struct Node {
+    pub(super) folder: PathBuf,
 }
 
 /// A claim that the API server has.
 #[derive(Clone)]
-pub struct Claim {
-    pub name: String,
-    pub uid: String,
+pub(super) struct Claim {
+    pub(super) name: String,
+    pub(super) uid: String,
     object: Value,
 }
 
 impl Claim {
-    /// Of these devices, each for a request of its own; of the class `gpu` or the one after a `/`.
-    pub fn of(name: &str, devices: &[&str]) -> Self {
+    /// Of these devices, each for a request of its own: `r0`, `r1` and so on, of the class `gpu`.
+    pub(super) fn of(name: &str, devices: &[&str]) -> Self {
         let number = name.bytes().map(u64::from).sum::<u64>();
         let uid = format!("00000000-0000-4000-8000-{number:012}");
         let requests: Vec<Value> = (0..devices.len())
@@ -87,17 +87,15 @@ impl Claim {
         }
     }
 
-    /// Its requests are for this class.
-    pub fn class(mut self, class: &str) -> Self {
-        let requests = self.object["spec"]["devices"]["requests"].as_array_mut();
-        for request in requests.unwrap() {
-            request["exactly"]["deviceClassName"] = json!(class);
-        }
+    /// With one of its requests for another class.
+    pub(super) fn class(mut self, request: usize, class: &str) -> Self {
+        let request = &mut self.object["spec"]["devices"]["requests"][request];
+        request["exactly"]["deviceClassName"] = json!(class);
         self
     }
 
     /// With something more in every result of the allocation.
-    pub fn result(mut self, more: Value) -> Self {
+    pub(super) fn result(mut self, more: Value) -> Self {
         let results = self.object["status"]["allocation"]["devices"]["results"].as_array_mut();
         for result in results.unwrap() {
             let more = more.as_object().unwrap().clone();
@@ -107,14 +105,14 @@ impl Claim {
     }
 
     /// With these opaque parameters.
-    pub fn parameters(mut self, parameters: Value) -> Self {
+    pub(super) fn parameters(mut self, parameters: Value) -> Self {
         self.object["status"]["allocation"]["devices"]["config"] = json!([{
             "source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": parameters},
         }]);
         self
     }
 
-    pub fn named(&self) -> ClaimRef {
+    pub(super) fn named(&self) -> ClaimRef {
         ClaimRef {
             namespace: "default".to_owned(),
             name: self.name.clone(),
@@ -140,7 +138,7 @@ fn wasm(name: &str) -> PathBuf {
 
 impl Node {
     /// A new node, which stays until the folder is removed.
-    pub fn new(folder: &Path) -> Self {
+    pub(super) fn new(folder: &Path) -> Self {
         for name in ["data", "cdi", "api", "hardware", "compiled", "shared"] {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
@@ -153,7 +151,7 @@ impl Node {
     }
 
     /// What the administrator configures: policies without `wasm`, and rules.
-    pub fn policies(&self, mut policies: Value, rules: Value) {
+    pub(super) fn policies(&self, mut policies: Value, rules: Value) {
         for policy in policies.as_array_mut().unwrap() {
             let name = policy["name"].as_str().unwrap().to_owned();
             let crate_name = if name == "mig-partitions" {
@@ -176,7 +174,7 @@ impl Node {
     }
 
     /// One policy for every request: `foreman`, with these orders.
-    pub fn foreman(&self, orders: Value) {
+    pub(super) fn foreman(&self, orders: Value) {
         let everything = json!([{
             "sharedDevices": true,
             "setTimeSlice": ["driverDefault", "long"],
@@ -194,23 +192,32 @@ impl Node {
     }
 
     /// The API server has this claim from now on.
-    pub fn has(&self, claim: &Claim) {
+    pub(super) fn has(&self, claim: &Claim) {
         let file = self.folder.join("api").join(&claim.name);
         fs::write(file, claim.object.to_string()).unwrap();
     }
 
     /// The API server no longer has this claim.
-    pub fn lost(&self, claim: &Claim) {
+    pub(super) fn lost(&self, claim: &Claim) {
         fs::remove_file(self.folder.join("api").join(&claim.name)).unwrap();
     }
 
     /// The driver, started in this process.
-    pub async fn start(&self) -> (Arc<Claims>, Recovered) {
+    pub(super) async fn start(&self) -> (Arc<Claims>, Recovered) {
         self.start_in_boot("boot-1").await
     }
 
     /// The driver, started in this process after a boot.
-    pub async fn start_in_boot(&self, boot: &str) -> (Arc<Claims>, Recovered) {
+    pub(super) async fn start_in_boot(&self, boot: &str) -> (Arc<Claims>, Recovered) {
+        self.start_with(boot, |hardware| Arc::new(hardware)).await
+    }
+
+    /// The driver, started in this process, with its hardware seen through something else.
+    pub(super) async fn start_with(
+        &self,
+        boot: &str,
+        seen: impl FnOnce(Simulated) -> Arc<dyn Source>,
+    ) -> (Arc<Claims>, Recovered) {
         let topology = Topology::read(&self.folder.join("topology.yaml")).unwrap();
         let source = Simulated::open(topology, &self.folder.join("hardware")).unwrap();
         let announced = source.announce(&source.discover().unwrap()).unwrap();
@@ -236,7 +243,7 @@ impl Node {
             cdi: self.folder.join("cdi"),
             host: PathBuf::from("/"),
             boot: boot.to_owned(),
-            source: Arc::new(source),
+            source: seen(source),
             announced: watch::channel(Arc::new(announced)).1,
             policies: Arc::new(policies),
             api: self.api(),
@@ -279,7 +286,7 @@ impl Node {
 
     /// All that outlives a process and is not the test's own, by path: the hardware, the checkpoints and
     /// the CDI files.
-    pub fn state(&self) -> BTreeMap<String, String> {
+    pub(super) fn state(&self) -> BTreeMap<String, String> {
         let mut state = BTreeMap::new();
         for part in ["hardware", "data/claims", "cdi"] {
             let top = self.folder.join(part);
@@ -291,7 +298,7 @@ impl Node {
     }
 
     /// The names of the files in a folder, sorted.
-    pub fn names(&self, folder: &str) -> Vec<String> {
+    pub(super) fn names(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.folder.join(folder))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -301,19 +308,19 @@ impl Node {
     }
 
     /// What the hardware says.
-    pub fn hardware(&self, file: &str) -> String {
+    pub(super) fn hardware(&self, file: &str) -> String {
         let file = self.folder.join("hardware").join(file);
         fs::read_to_string(file).unwrap().trim().to_owned()
     }
 
     /// A claim's CDI file.
-    pub fn cdi(&self, claim: &Claim) -> Value {
+    pub(super) fn cdi(&self, claim: &Claim) -> Value {
         let name = format!("cdi/k8s.gpu.nvidia.com-claim_{}.json", claim.uid);
         serde_json::from_str(&fs::read_to_string(self.folder.join(name)).unwrap()).unwrap()
     }
 
     /// Does this in a child process. `None`: a fault killed it.
-    pub fn child(&self, act: &Act, fault: Option<&str>) -> Option<String> {
+    pub(super) fn child(&self, act: &Act, fault: Option<&str>) -> Option<String> {
         let answer = self.folder.join("answer");
         let _ = fs::remove_file(&answer);
         let mut child = Command::new(std::env::current_exe().unwrap());
@@ -337,7 +344,7 @@ impl Node {
 
 /// What a process does after its start.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(super) enum Act {
     /// Nothing: it only recovers, in this boot.
     Start(&'static str),
     Prepare(ClaimRef),
@@ -382,7 +389,7 @@ impl Act {
 }
 
 /// The child's part: does nothing unless a parent asked for it.
-pub async fn child() {
+pub(super) async fn child() {
     let (Ok(folder), Ok(act)) = (
         std::env::var("SUPERCARGO_TEST_NODE"),
         std::env::var("SUPERCARGO_TEST_ACT"),
@@ -401,7 +408,13 @@ fn read(root: &Path, path: &Path, into: &mut BTreeMap<String, String>) {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
         if path.is_dir() {
-            into.insert(format!("{name}/"), String::new());
+            // These stay when what was in them is gone.
+            if !["settings", "daemons", "mig"]
+                .iter()
+                .any(|kept| path.ends_with(kept))
+            {
+                into.insert(format!("{name}/"), String::new());
+            }
             read(root, &path, into);
         } else {
             into.insert(name, fs::read_to_string(&path).unwrap());

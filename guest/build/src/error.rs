@@ -106,6 +106,20 @@ pub enum BuildError {
         /// Each import by its name.
         imports: Vec<String>,
     },
+    /// Not a name for a policy.
+    #[error("{name:?} is no name for a policy: {reason}. Such as: gpu-pairs")]
+    Name {
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// A new policy would be mixed with what is there.
+    #[error("{} is not empty; choose another name, or move what is there away", folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A folder holds no policy.
     #[error(
         "{} holds no policy: neither Cargo.toml nor policy.yaml. \

@@ -33,6 +33,7 @@ mod component;
 mod contract;
 mod error;
 mod project;
+mod template;
 mod toolchain;
 mod workspace;
 
@@ -41,4 +42,5 @@ pub use component::{Interfaces, componentize, interfaces};
 pub use contract::WIT;
 pub use error::BuildError;
 pub use project::{Language, Project};
+pub use template::{Hook, Template};
 pub use toolchain::{Std, Toolchain};

@@ -8,24 +8,47 @@ use std::sync::OnceLock;
 
 use supercargo_guest_build::{BuildError, Builder, Built, interfaces};
 
-const POLICIES: [&str; 4] = ["first-fit", "nvlink-groups", "mig-packing", "spread-numa"];
+/// What each world of the contract exports (`wit/worlds.wit`).
+const WORLDS: [&[&str]; 3] = [
+    &["types", "about", "allocation"],
+    &["types", "about", "configuration"],
+    &["types", "about", "allocation", "configuration", "inventory"],
+];
 
 fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
+/// Every example is here by being in the folder.
+fn examples() -> Vec<String> {
+    let folder = workspace().join("examples/policies");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.contains(&"first-fit".to_owned()), "{names:?}");
+    names
+}
+
 fn built() -> &'static [Built] {
     static BUILT: OnceLock<Vec<Built>> = OnceLock::new();
     BUILT.get_or_init(|| {
-        Builder::new(workspace())
+        let examples = examples();
+        let names: Vec<&str> = examples.iter().map(String::as_str).collect();
+        let built = Builder::new(workspace())
             .unwrap()
-            .build_all(&POLICIES)
-            .unwrap()
+            .build_all(&names)
+            .unwrap();
+        assert_eq!(built.len(), names.len());
+        built
     })
 }
 
 #[test]
-fn every_example_imports_nothing_and_exports_its_hooks_only() {
+fn every_example_imports_nothing_and_exports_what_a_world_does() {
     for policy in built() {
         let found = interfaces(&policy.wasm).unwrap();
         assert!(
@@ -34,14 +57,18 @@ fn every_example_imports_nothing_and_exports_its_hooks_only() {
             policy.package,
             found.imports
         );
-        assert_eq!(
-            found.exports,
-            [
-                "supercargo:policy/types@0.1.0",
-                "supercargo:policy/about@0.1.0",
-                "supercargo:policy/allocation@0.1.0",
-            ],
-            "{}",
+        let exports: Vec<&str> = found
+            .exports
+            .iter()
+            .filter_map(|name| {
+                name.strip_prefix("supercargo:policy/")?
+                    .strip_suffix("@0.1.0")
+            })
+            .collect();
+        assert_eq!(exports.len(), found.exports.len(), "{:?}", found.exports);
+        assert!(
+            WORLDS.contains(&exports.as_slice()),
+            "{}: {exports:?}",
             policy.package
         );
     }

@@ -85,6 +85,10 @@ pub struct Fixture {
     /// one Node, claims that are allocated already, and one that is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<serde_json::Value>,
+    /// What the node has, for `publish`; the answer is then written in the words of a ResourceSlice:
+    /// `devices` and `sharedCounters`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hardware: Vec<FixtureUnit>,
     /// The hook that is asked, where it is not `select`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
@@ -100,6 +104,26 @@ pub struct Fixture {
     /// What the administrator grants the policy, as in its entry of the configuration.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub grants: serde_json::Value,
+}
+
+/// A piece of hardware, as the host found it.
+///
+/// ```
+/// use supercargo_guest::testkit::Fixture;
+/// let fixture = Fixture::parse(
+///     "hardware: [{id: GPU-1, facts: {nvml.memory-bytes: {int: 85899345920}}}]",
+/// )?;
+/// assert_eq!(fixture.hardware[0].id, "GPU-1");
+/// # Ok::<(), supercargo_guest::testkit::Unusable>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FixtureUnit {
+    /// Its stable identity on the node.
+    pub id: String,
+    /// What is known of it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, FixtureValue>,
 }
 
 /// A claim that comes later.

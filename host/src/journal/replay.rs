@@ -3,8 +3,8 @@
 use super::{Recorded, Reply};
 use crate::policy::Policy;
 
-/// Failures that depend on the machine and not on the question.
-const OF_THE_MACHINE: [&str; 2] = ["timeout", "busy"];
+/// Kinds of failures that depend on the machine and not on the question.
+pub const OF_THE_MACHINE: [&str; 2] = ["timeout", "busy"];
 
 /// What came of asking again.
 #[derive(Debug, PartialEq)]

@@ -10,8 +10,7 @@
 //!
 //! What is compared is text. Whoever carries an approved plan out must see to it that the text means
 //! what it says on that node: open device nodes, mount sources and hooks without following symbolic
-//! links, or resolve them first and ask
-//! again with what they lead to; open a sysfs attribute beneath
+//! links, or resolve them first and ask again with what they lead to; open a sysfs attribute beneath
 //! the device's own folder and nowhere else; and take kind and numbers of a device node from the node
 //! itself. Only root may be able to write to the folders on the way.
 

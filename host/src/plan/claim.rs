@@ -17,7 +17,7 @@ mod parts;
 mod read;
 
 pub(super) use parameters::requests;
-pub use parts::{Part, request_class};
+pub use parts::Part;
 pub use read::{Announcement, ClaimError};
 
 /// A claim and the devices of one driver that it got on one node.

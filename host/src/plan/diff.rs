@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 
-use super::check::actions::{device_names, name, step, word};
+use super::check::actions::{device_names, name, step, step_on, word};
 use super::grants::{accesses, host_path};
-use super::{ClaimOnNode, Offence, Place, Step};
-use crate::policy::configuration::{Action, ContainerEdits, Plan, PropertyValue};
+use super::{ClaimOnNode, Offence, Place, Step, UnitId};
+use crate::policy::configuration::{ContainerEdits, Plan, PropertyValue};
 
 /// One line of a diff.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// Where in the plan.
-    pub place: Place,
+    /// Where in the plan; `None`: the host does it of its own accord, which needs no grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// The devices it concerns, by name; none: all of the claim.
     pub devices: Vec<String>,
     /// What changes, such as `time slice` or `mount`.
@@ -44,9 +45,12 @@ pub fn changes(
             index,
             action: name(action),
         };
-        let (what, after) = told(action);
+        // A position that is none is an offence, and what it is about is told all the same.
+        let (what, after) = step_on(action, |_| Some(UnitId::default()), |_| Some(Vec::new()))
+            .map(|step| told(&step, "actions"))
+            .unwrap_or_default();
         Change {
-            place,
+            place: Some(place),
             devices: device_names(index, action, plan, claim),
             what,
             before: step(action, claim).and_then(|step| before(&step)),
@@ -67,7 +71,7 @@ pub fn changes(
             .map(move |(list, entry, what, after)| {
                 let place = Place::Edit { index, list, entry };
                 Change {
-                    place,
+                    place: Some(place),
                     devices: devices.clone(),
                     what: what.to_owned(),
                     before: None,
@@ -79,55 +83,94 @@ pub fn changes(
     actions.chain(edits).collect()
 }
 
-/// What a step changes, and to what.
-fn told(action: &Action) -> (String, String) {
+/// The changes that steps of the host's own mean, in their order.
+#[must_use]
+pub fn own_changes(
+    steps: &[Step],
+    claim: &ClaimOnNode,
+    before: impl Fn(&Step) -> Option<String>,
+) -> Vec<Change> {
+    let steps = steps.iter().map(|step| {
+        let units = match step {
+            Step::CreateComputeInstance { gpu_instance, .. } => {
+                steps.get(*gpu_instance).map(Step::units)
+            }
+            step => Some(step.units()),
+        };
+        let units = units.unwrap_or_default();
+        let devices = claim.devices.iter();
+        let (what, after) = told(step, "steps");
+        Change {
+            place: None,
+            devices: devices
+                .filter(|device| units.contains(&device.unit))
+                .map(|device| device.device.clone())
+                .collect(),
+            what,
+            before: before(step),
+            after,
+            refused: None,
+        }
+    });
+    steps.collect()
+}
+
+/// What a step changes, and to what. `plan` is what the list of steps is called to which it may refer.
+fn told(step: &Step, plan: &str) -> (String, String) {
     let on = |enabled: bool| if enabled { "on" } else { "off" };
-    let (what, after) = match action {
-        Action::SetComputeMode(step) => ("compute mode", word(&step.mode)),
-        Action::SetTimeSlice(step) => ("time slice", word(&step.interval)),
-        Action::SetMigMode(step) => ("MIG mode", on(step.enabled).to_owned()),
-        Action::CreateGpuInstance(step) => (
+    let (what, after) = match step {
+        Step::SetComputeMode { mode, .. } => ("compute mode", word(mode)),
+        Step::SetTimeSlice { interval, .. } => ("time slice", word(interval)),
+        Step::SetMigMode { enabled, .. } => ("MIG mode", on(*enabled).to_owned()),
+        Step::CreateGpuInstance {
+            profile, placement, ..
+        } => (
             "GPU instance",
-            match step.placement {
-                Some(at) => format!("+ {} at {}-{}", step.profile, at.start, at.size),
-                None => format!("+ {}", step.profile),
+            match placement {
+                Some(at) => format!("+ {profile} at {}-{}", at.start, at.size),
+                None => format!("+ {profile}"),
             },
         ),
-        Action::CreateComputeInstance(step) => (
+        Step::CreateComputeInstance {
+            gpu_instance,
+            profile,
+        } => (
             "compute instance",
-            format!("+ {} in actions[{}]", step.profile, step.gpu_instance),
+            format!("+ {profile} in {plan}[{gpu_instance}]"),
         ),
-        Action::DestroyGpuInstance(step) => {
-            let at = step.placement;
+        Step::DestroyGpuInstance { placement: at, .. } => {
             ("GPU instance", format!("- at {}-{}", at.start, at.size))
         }
-        Action::BindPciDriver(step) => (
-            "PCI driver",
-            step.driver.clone().unwrap_or("none".to_owned()),
-        ),
-        Action::StartDaemon(step) => {
-            let options = step.options.iter();
-            let options = options.map(|option| format!(" {}={}", option.name, option.value));
+        Step::BindPciDriver { driver, .. } => {
+            ("PCI driver", driver.clone().unwrap_or("none".to_owned()))
+        }
+        Step::StartDaemon {
+            daemon, options, ..
+        } => {
+            let options = options.iter();
+            let options = options.map(|(name, value)| format!(" {name}={value}"));
             (
                 "daemon",
-                format!("+ {}{}", step.daemon, options.collect::<String>()),
+                format!("+ {daemon}{}", options.collect::<String>()),
             )
         }
-        Action::StopDaemon(step) => ("daemon", format!("- {}", step.daemon)),
-        Action::OpenImexChannel(step) => ("IMEX channel", format!("+ {}", step.channel)),
-        Action::ActivateFabricPartition(step) => {
-            ("fabric partition", format!("+ {}", step.partition))
+        Step::StopDaemon { daemon } => ("daemon", format!("- {daemon}")),
+        Step::OpenImexChannel { channel } => ("IMEX channel", format!("+ {channel}")),
+        Step::ActivateFabricPartition { partition, .. } => {
+            ("fabric partition", format!("+ {partition}"))
         }
-        Action::WriteSysfs(step) => {
-            return (format!("sysfs {}", step.attribute), step.value.clone());
+        Step::WriteSysfs {
+            attribute, value, ..
+        } => {
+            return (format!("sysfs {attribute}"), value.clone());
         }
-        Action::SetProperty(step) => {
-            let value = match &step.value {
+        Step::SetProperty { name, value, .. } => {
+            let value = match value {
                 PropertyValue::Int(value) => value.to_string(),
                 PropertyValue::Bool(value) => on(*value).to_owned(),
                 PropertyValue::String(value) => value.clone(),
             };
-            return (step.name.clone(), value);
+            return (name.clone(), value);
         }
     };
     (what.to_owned(), after)

@@ -122,3 +122,40 @@ pub enum Step {
         value: PropertyValue,
     },
 }
+
+impl Step {
+    /// The step as it is after `base` others: where it refers to one of its plan, it refers to where that
+    /// is then.
+    #[must_use]
+    pub fn after(self, base: usize) -> Self {
+        match self {
+            Self::CreateComputeInstance {
+                gpu_instance,
+                profile,
+            } => Self::CreateComputeInstance {
+                gpu_instance: gpu_instance + base,
+                profile,
+            },
+            other => other,
+        }
+    }
+
+    /// The hardware it is about, where it names any itself.
+    #[must_use]
+    pub fn units(&self) -> &[UnitId] {
+        match self {
+            Self::SetComputeMode { unit, .. }
+            | Self::SetTimeSlice { unit, .. }
+            | Self::SetMigMode { unit, .. }
+            | Self::CreateGpuInstance { unit, .. }
+            | Self::DestroyGpuInstance { unit, .. }
+            | Self::BindPciDriver { unit, .. }
+            | Self::WriteSysfs { unit, .. }
+            | Self::SetProperty { unit, .. } => std::slice::from_ref(unit),
+            Self::StartDaemon { units, .. } | Self::ActivateFabricPartition { units, .. } => units,
+            Self::CreateComputeInstance { .. }
+            | Self::StopDaemon { .. }
+            | Self::OpenImexChannel { .. } => &[],
+        }
+    }
+}

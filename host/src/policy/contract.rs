@@ -78,6 +78,76 @@ impl std::fmt::Display for Mismatch {
     }
 }
 
+/// A line of the WIT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The file in `wit/`.
+    pub file: &'static str,
+    /// Its number, from 1.
+    pub number: usize,
+    /// Its text, without what is around it.
+    pub text: &'static str,
+}
+
+impl Mismatch {
+    /// Where the WIT says what is expected: the field or case, else the type, else the function.
+    #[must_use]
+    pub fn line(&self) -> Option<Line> {
+        let files = || SOURCES.into_iter();
+        let Some(name) = &self.type_name else {
+            let own = format!("{}.wit", self.interface);
+            let start = format!("{}: func(", self.function);
+            return files()
+                .filter(|(file, _)| *file == own)
+                .find_map(|(file, text)| {
+                    Line::find(file, text, 0, |line| line.starts_with(&start))
+                });
+        };
+        // A type is looked for in the function's own interface first: names may repeat.
+        let own = format!("{}.wit", self.interface);
+        let (mut near, far): (Vec<_>, Vec<_>) = files().partition(|(file, _)| *file == own);
+        near.extend(far);
+        let (file, text, head) = near.into_iter().find_map(|(file, text)| {
+            let head = Line::find(file, text, 0, |line| {
+                let mut words = line.split_whitespace();
+                words.next().is_some_and(|kind| {
+                    ["record", "variant", "enum", "flags", "type"].contains(&kind)
+                }) && words.next() == Some(name.as_str())
+            })?;
+            Some((file, text, head))
+        })?;
+        let Some(field) = &self.field else {
+            return Some(head);
+        };
+        let end = Line::find(file, text, head.number, |line| line == "}")?.number;
+        let is_field = |line: &str| {
+            let rest = line.trim_start_matches('%').strip_prefix(field.as_str());
+            rest.is_some_and(|rest| rest.starts_with([':', '(', ',']))
+        };
+        Line::find(file, text, head.number, is_field)
+            .filter(|line| line.number < end)
+            .or(Some(head))
+    }
+}
+
+impl Line {
+    fn find(
+        file: &'static str,
+        text: &'static str,
+        after: usize,
+        is: impl Fn(&str) -> bool,
+    ) -> Option<Self> {
+        let mut lines = text.lines().zip(1..).skip(after);
+        lines
+            .find(|(line, _)| is(line.trim()))
+            .map(|(line, number)| Self {
+                file,
+                number,
+                text: line.trim(),
+            })
+    }
+}
+
 /// The name of an interface as components export it.
 pub(super) fn export_name(interface: &str) -> String {
     format!("{PACKAGE}/{interface}@{PACKAGE_VERSION}")
@@ -466,6 +536,36 @@ mod tests {
     #[test]
     fn the_wit_can_be_read() {
         assert!(CONTRACT.as_ref().is_ok(), "{:?}", CONTRACT.as_ref().err());
+    }
+
+    #[test]
+    fn a_mismatch_finds_its_line_in_the_wit() {
+        let mismatch = |type_name: Option<&str>, field: Option<&str>| Mismatch {
+            interface: "allocation".to_owned(),
+            function: "select".to_owned(),
+            type_name: type_name.map(str::to_owned),
+            field: field.map(str::to_owned),
+            expected: String::new(),
+            found: String::new(),
+        };
+        let told = |type_name, field| {
+            let line = mismatch(type_name, field).line().unwrap();
+            (line.file, line.text)
+        };
+        assert_eq!(
+            told(Some("request"), Some("devices")),
+            ("allocation.wit", "devices: list<u32>,")
+        );
+        assert_eq!(
+            told(Some("quantity"), Some("nanos")),
+            ("types.wit", "nanos: u32,")
+        );
+        assert_eq!(
+            told(Some("value"), Some("bool")),
+            ("types.wit", "%bool(bool),")
+        );
+        assert_eq!(told(Some("request"), Some("colour")).1, "record request {");
+        assert!(told(None, Some("settings")).1.starts_with("select: func("));
     }
 
     #[test]

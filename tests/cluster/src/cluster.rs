@@ -28,6 +28,9 @@ const TRIES: usize = 3;
 /// How long the controllers may take to make a service account.
 const ACCOUNT_WITHIN: Duration = Duration::from_secs(60);
 
+/// How many lines of each log a report has.
+const TAIL: usize = 25;
+
 /// What Go programs say when a port is taken.
 const TAKEN: &str = "address already in use";
 
@@ -195,6 +198,11 @@ impl Cluster {
         &self.nodes
     }
 
+    /// The metrics of a node's kubelet, as text.
+    pub async fn kubelet_metrics(&self, node: &Node) -> Result<String, ClusterError> {
+        control_plane::kubelet_metrics(self.kubeconfig(), node.port()).await
+    }
+
     /// The cluster's own folder, which goes with it.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -255,7 +263,7 @@ impl Cluster {
     }
 
     /// The last lines of every log, each under its name.
-    pub fn log_tails(&self, lines: usize) -> Result<String, ClusterError> {
+    fn log_tails(&self, lines: usize) -> Result<String, ClusterError> {
         let folder = self.end.scratch.log();
         let mut paths = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at("read", &folder))? {
@@ -269,9 +277,17 @@ impl Cluster {
         Ok(tails.collect())
     }
 
-    /// Moves the logs out of the cluster's folder, where the next start does not remove them.
-    pub fn keep_logs(&self, name: &str) -> Result<PathBuf, ClusterError> {
-        self.end.scratch.keep_logs(name)
+    /// Prints the ends of all logs, for who wants to know what went wrong, and moves the logs to where
+    /// the next start does not remove them.
+    pub fn report(&self, name: &str) {
+        match self.log_tails(TAIL) {
+            Ok(tails) => eprintln!("the ends of the cluster's logs:\n{tails}"),
+            Err(error) => eprintln!("cluster: {error}"),
+        }
+        match self.end.scratch.keep_logs(name) {
+            Ok(kept) => eprintln!("cluster: all logs are in {}", kept.display()),
+            Err(error) => eprintln!("cluster: {error}"),
+        }
     }
 }
 

@@ -244,13 +244,39 @@ fn write_kubeconfig(
 
 /// A client that does what a kubeconfig says.
 pub(crate) async fn client(kubeconfig: &Path) -> Result<kube::Client, ClusterError> {
+    let config = config(kubeconfig).await?;
+    kube::Client::try_from(config).map_err(ClusterError::api("make a client"))
+}
+
+/// What a kubelet says about itself; it knows the administrator by the certificate.
+pub(crate) async fn kubelet_metrics(kubeconfig: &Path, port: u16) -> Result<String, ClusterError> {
+    let mut config = config(kubeconfig).await?;
+    config.cluster_url = http::Uri::builder()
+        .scheme("https")
+        .authority(format!("127.0.0.1:{port}"))
+        .path_and_query("/")
+        .build()
+        .unwrap_or_default();
+    // It has signed its certificate itself.
+    config.accept_invalid_certs = true;
+    let asked = || format!("ask the kubelet at port {port} for its metrics");
+    let client = kube::Client::try_from(config).map_err(ClusterError::api(asked()))?;
+    let request = http::Request::get("/metrics").body(Vec::new());
+    let request = request.map_err(|error| ClusterError::Answer {
+        what: asked(),
+        answer: error.to_string(),
+    })?;
+    let metrics = client.request_text(request).await;
+    metrics.map_err(ClusterError::api(asked()))
+}
+
+async fn config(kubeconfig: &Path) -> Result<kube::Config, ClusterError> {
     let unusable = |source| ClusterError::Kubeconfig {
         path: kubeconfig.to_owned(),
         source,
     };
     let read = Kubeconfig::read_from(kubeconfig).map_err(unusable)?;
-    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
+    kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
         .await
-        .map_err(unusable)?;
-    kube::Client::try_from(config).map_err(ClusterError::api("make a client"))
+        .map_err(unusable)
 }

@@ -1,5 +1,6 @@
 //! The node driver on a node of the cluster.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::cluster::Cluster;
-use crate::error::ClusterError;
+use crate::devices::example;
+use crate::error::{ClusterError, at};
 use crate::node::Node;
 use crate::ports;
 use crate::sandbox::Process;
@@ -37,6 +39,22 @@ pub struct DriverOptions {
     pub kubeconfig: Option<PathBuf>,
     /// More environment, such as the name of a fault point.
     pub environment: Vec<(String, String)>,
+}
+
+/// Gives the driver of a node what its DaemonSet gives it, and answers how it then reaches the API
+/// server: as the account of `examples/node`, with those rights and no more.
+pub async fn rights(cluster: &Cluster, node: &Node) -> Result<PathBuf, ClusterError> {
+    let kubectl = cluster.kubectl();
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: supercargo}\n";
+    kubectl.apply("default", namespace).await?;
+    for file in ["rbac.yaml", "admission.yaml"] {
+        let path = example(&format!("node/{file}"));
+        let text = fs::read_to_string(&path).map_err(at("read", &path))?;
+        kubectl.apply("supercargo", &text).await?;
+    }
+    cluster
+        .kubeconfig_of_account("supercargo", "supercargo-node", node)
+        .await
 }
 
 /// A running `supercargo node`. It is killed when this is dropped.

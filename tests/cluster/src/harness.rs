@@ -25,24 +25,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::resource::v1::ResourceClaim;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
 use crate::devices::held_on_nodes;
-use crate::{Cluster, ClusterError, Options, until, until_object};
+use crate::{Cluster, ClusterError, Options, until, until_objects};
 
 /// What a test answers. Assertions may panic.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// How long pods and claims of a test may take to go.
 const EMPTIED_WITHIN: Duration = Duration::from_secs(120);
-
-/// How many lines of each log a failed run prints.
-const TAIL: usize = 25;
 
 /// The cluster of a test binary.
 pub struct Bed {
@@ -59,9 +59,17 @@ impl Bed {
         Ok(name)
     }
 
-    /// Ends a test: its namespace goes with its pods and claims, and all that nodes held for them.
+    /// Ends a test: its pods and claims go, and all that nodes held for them.
     pub async fn nothing_stays(&self, namespace: &str) -> Result<(), ClusterError> {
-        self.delete_namespace(namespace).await?;
+        // A Job would make its pods anew.
+        let jobs: Api<Job> = Api::namespaced(self.client(), namespace);
+        delete_all(&jobs).await?;
+        let pods: Api<Pod> = Api::namespaced(self.client(), namespace);
+        let claims: Api<ResourceClaim> = Api::namespaced(self.client(), namespace);
+        delete_all(&pods).await?;
+        delete_all(&claims).await?;
+        gone(&pods, "all pods are gone").await?;
+        gone(&claims, "all claims are gone").await?;
         let mut held = Vec::new();
         let gone = until(EMPTIED_WITHIN, "nodes hold nothing", async || {
             held = held_on_nodes(&self.cluster);
@@ -75,19 +83,38 @@ impl Bed {
             done => done,
         }
     }
+}
 
-    /// Deletes a namespace and waits until everything in it is gone.
-    pub async fn delete_namespace(&self, name: &str) -> Result<(), ClusterError> {
-        let api: Api<Namespace> = Api::all(self.client());
-        api.delete(name, &DeleteParams::default())
-            .await
-            .map_err(ClusterError::api(format!("delete namespace {name}")))?;
-        let what = format!("namespace {name} is gone");
-        until_object(&api, name, EMPTIED_WITHIN, &what, |namespace| {
-            namespace.is_none().then_some(())
-        })
+/// Any object of the API.
+trait Object:
+    kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static
+{
+}
+
+impl<K> Object for K where
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + 'static
+{
+}
+
+async fn delete_all<K: Object>(api: &Api<K>) -> Result<(), ClusterError> {
+    let every = ListParams::default();
+    api.delete_collection(&DeleteParams::background(), &every)
         .await
-    }
+        .map(drop)
+        .map_err(ClusterError::api(format!(
+            "delete all at {}",
+            api.resource_url()
+        )))
+}
+
+async fn gone<K: Object>(api: &Api<K>, what: &str) -> Result<(), ClusterError> {
+    let none = |objects: &[K]| objects.is_empty().then_some(());
+    until_objects(api, EMPTIED_WITHIN, what, none).await
 }
 
 impl Deref for Bed {
@@ -208,16 +235,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn report(bed: &Bed) {
-    match bed.log_tails(TAIL) {
-        Ok(tails) => eprintln!("the ends of the cluster's logs:\n{tails}"),
-        Err(error) => eprintln!("cluster: {error}"),
-    }
     let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tests"));
     let name = binary.file_stem().unwrap_or_default().to_string_lossy();
     // Cargo appends a hash to the name.
     let name = name.rsplit_once('-').map_or(&*name, |(name, _)| name);
-    match bed.keep_logs(name) {
-        Ok(kept) => eprintln!("cluster: all logs are in {}", kept.display()),
-        Err(error) => eprintln!("cluster: {error}"),
-    }
+    bed.report(name);
 }

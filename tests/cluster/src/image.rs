@@ -82,7 +82,9 @@ pub(crate) fn write(archive: &Path) -> Result<(), ClusterError> {
 
 fn layer(busybox: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut layer = Builder::new(Vec::new());
-    for folder in ["bin", "etc", "tmp", "dev", "proc", "sys", "var", "run"] {
+    for folder in [
+        "bin", "etc", "tmp", "dev", "proc", "sys", "usr", "var", "run",
+    ] {
         let mut header = header(EntryType::Directory, 0, 0o755);
         layer.append_data(&mut header, format!("{folder}/"), &[][..])?;
     }
@@ -90,6 +92,11 @@ fn layer(busybox: &[u8]) -> std::io::Result<Vec<u8>> {
     for program in PROGRAMS {
         let mut header = header(EntryType::Symlink, 0, 0o777);
         layer.append_link(&mut header, format!("bin/{program}"), "busybox")?;
+    }
+    // Where a pod mounts the machine's `/usr`, it runs the machine's programs.
+    for folder in ["lib", "lib64"] {
+        let mut header = header(EntryType::Symlink, 0, 0o777);
+        layer.append_link(&mut header, folder, format!("usr/{folder}"))?;
     }
     file(
         &mut layer,

@@ -37,6 +37,7 @@ mod control_plane;
 pub mod devices;
 mod driver;
 mod error;
+pub mod events;
 mod extender;
 pub mod harness;
 mod image;
@@ -54,7 +55,7 @@ mod tools;
 mod wait;
 
 pub use cluster::{Cluster, down, running};
-pub use driver::{DRIVER, Driver, DriverOptions};
+pub use driver::{DRIVER, Driver, DriverOptions, rights};
 pub use error::ClusterError;
 pub use extender::{Extender, ExtenderOptions};
 pub use image::IMAGE;

@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use supercargo_cluster::devices::example;
 use supercargo_cluster::{
     Cluster, ClusterError, Driver, DriverOptions, KUBERNETES, Options, Tools, supercargo,
 };
-
-/// The hardware of nodes when nothing else is said.
-const TOPOLOGY: &str = "examples/topologies/h100-nvlink.yaml";
 
 /// What claims name.
 const DEVICE_CLASS: &str = include_str!("../../../examples/manifests/node/device-class.yaml");
@@ -51,9 +49,10 @@ struct Up {
     /// Serve a version of an API, or do not
     #[arg(long, value_name = "GROUP/VERSION=true|false", value_parser = switch)]
     api_version: Vec<(String, bool)>,
-    /// The hardware of every node, simulated: a topology of Supercargo's node driver
-    #[arg(long, value_name = "FILE.yaml", default_value = TOPOLOGY)]
-    topology: PathBuf,
+    /// The hardware of every node, simulated: a topology of Supercargo's node driver [default: eight
+    /// H100, examples/topologies/h100-nvlink.yaml]
+    #[arg(long, value_name = "FILE.yaml")]
+    topology: Option<PathBuf>,
     /// The node driver's configuration: policies, grants, rules
     #[arg(long, value_name = "FILE.yaml")]
     config: Option<PathBuf>,
@@ -92,10 +91,8 @@ async fn main() -> ExitCode {
 }
 
 async fn up(wanted: Up) -> Result<(), ClusterError> {
-    let topology = match wanted.without_driver {
-        true => PathBuf::new(),
-        false => readable(&wanted.topology)?,
-    };
+    let eight_gpus = || example("topologies/h100-nvlink.yaml");
+    let topology = readable(&wanted.topology.unwrap_or_else(eight_gpus))?;
     let config = wanted.config.as_deref().map(readable).transpose()?;
     let policy_dir = wanted.policy_dir.as_deref().map(readable).transpose()?;
     let program = match wanted.without_driver || wanted.nodes == 0 {
@@ -112,22 +109,19 @@ async fn up(wanted: Up) -> Result<(), ClusterError> {
         ..Options::default()
     };
     let cluster = Cluster::start(options).await?;
-    let mut drivers = Vec::new();
-    if let Some(program) = &program {
-        let options = DriverOptions {
-            topology,
-            config,
-            policy_dir,
-            ..DriverOptions::default()
-        };
-        for node in cluster.nodes() {
-            drivers.push(Driver::start(&cluster, node, program, &options)?);
+    let drivers = match &program {
+        None => Vec::new(),
+        Some(program) => {
+            let options = DriverOptions {
+                topology,
+                config,
+                policy_dir,
+                ..DriverOptions::default()
+            };
+            let serving = serve(&cluster, program, &options).await;
+            serving.inspect_err(|_| cluster.report("up"))?
         }
-        for driver in &drivers {
-            driver.ready().await?;
-        }
-        cluster.kubectl().apply("default", DEVICE_CLASS).await?;
-    }
+    };
     tell(&cluster, !drivers.is_empty());
     if wanted.attached {
         println!("\nCtrl-C ends it");
@@ -141,6 +135,24 @@ async fn up(wanted: Up) -> Result<(), ClusterError> {
         cluster.leave();
     }
     Ok(())
+}
+
+/// Starts a driver on every node, and makes the class that claims name.
+async fn serve(
+    cluster: &Cluster,
+    program: &Path,
+    options: &DriverOptions,
+) -> Result<Vec<Driver>, ClusterError> {
+    let drivers = cluster
+        .nodes()
+        .iter()
+        .map(|node| Driver::start(cluster, node, program, options));
+    let drivers = drivers.collect::<Result<Vec<_>, _>>()?;
+    for driver in &drivers {
+        driver.ready().await?;
+    }
+    cluster.kubectl().apply("default", DEVICE_CLASS).await?;
+    Ok(drivers)
 }
 
 /// The path of something that is there, from the root: the driver runs in another folder.
@@ -163,9 +175,8 @@ fn tell(cluster: &Cluster, devices: bool) {
             "\nSupercargo serves simulated GPUs on every node. To see them, and to get one:\n"
         );
         println!("    kubectl get resourceslices -o yaml");
-        println!(
-            "    kubectl apply -f examples/manifests/node/one-gpu.yaml && kubectl logs -f one-gpu"
-        );
+        println!("    kubectl apply -f examples/manifests/node/one-gpu.yaml");
+        println!("    kubectl wait --for=condition=Ready pod/one-gpu && kubectl logs one-gpu");
     } else {
         println!("\n    kubectl get nodes,pods --all-namespaces");
     }

@@ -40,6 +40,8 @@ const SOCKET_PATH: usize = 107;
 pub struct Node {
     name: String,
     folder: PathBuf,
+    /// Where the kubelet answers.
+    port: u16,
     /// How the kubelet is started, also again.
     start_kubelet: KubeletStart,
     kubelet: Process,
@@ -108,6 +110,11 @@ impl Node {
     #[must_use]
     pub fn kubelet(&self) -> &Process {
         &self.kubelet
+    }
+
+    /// The port of 127.0.0.1 at which the kubelet answers.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn processes(&self) -> [&Process; 2] {
@@ -192,6 +199,8 @@ impl Node {
             "podLogsDir": folder.join("pods"),
             "volumePluginDir": folder.join("volume-plugins"),
             "nodeStatusUpdateFrequency": "2s",
+            // How soon a pod is tried again whose claims could not be prepared; a minute by default.
+            "syncFrequency": "3s",
             "featureGates": options.feature_gates,
         });
         let path = folder.join("kubelet.json");
@@ -211,6 +220,7 @@ impl Node {
         let node = Self {
             name,
             folder,
+            port,
             start_kubelet,
             kubelet,
             containerd,

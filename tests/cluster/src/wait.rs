@@ -61,7 +61,7 @@ where
                     if let Some(found) = accept(object.as_ref()) {
                         return Some(found);
                     }
-                    seen = format!("{object:?}");
+                    seen = format!("{:?}", object.map(readable));
                 }
                 Err(error) => seen = error.to_string(),
             }
@@ -128,8 +128,17 @@ where
     match found.await {
         Ok(Some(found)) => Ok(found),
         Ok(None) | Err(_) => Err(ClusterError::TimedOut {
-            until: format!("{what}; last seen: {objects:?}; trouble: {trouble:?}"),
+            until: {
+                let objects: Vec<_> = objects.into_iter().map(readable).collect();
+                format!("{what}; last seen: {objects:?}; trouble: {trouble:?}")
+            },
             after: within,
         }),
     }
+}
+
+/// An object without what takes most of its room and tells nothing.
+fn readable<K: kube::Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
-use supercargo_cluster::devices::{hardware, manifest};
+use supercargo_cluster::devices::{SOON, hardware, manifest};
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::{
-    Driver, DriverOptions, Options, build_policy, supercargo, tests, until_object,
+    ClusterError, Driver, DriverOptions, Options, build_policy, supercargo, tests, until,
+    until_object,
 };
 
 tests! {
@@ -68,6 +69,9 @@ spec:
     spec:
       restartPolicy: Never
       terminationGracePeriodSeconds: 0
+      # What has nothing to do with devices takes most of the time.
+      hostNetwork: true
+      automountServiceAccountToken: false
       containers:
       - name: main
         image: busybox:1.36
@@ -110,10 +114,7 @@ fn eight(topology: &Path) -> std::io::Result<()> {
 }
 
 /// Everything that could pile up, with its count.
-fn traces(
-    bed: &Bed,
-    driver: &Driver,
-) -> Result<BTreeMap<String, usize>, Box<dyn std::error::Error + Send + Sync>> {
+fn traces(bed: &Bed, driver: &Driver) -> Result<BTreeMap<String, usize>, ClusterError> {
     fn files(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.path() {
@@ -161,7 +162,7 @@ async fn run(bed: &Bed, pods: u32, at_once: u32) -> Outcome {
 async fn after_200_pods_in_a_row_and_50_at_once_nothing_is_left(bed: &Bed) -> Outcome {
     let program = supercargo()?;
     let policies = bed.folder().join("policies");
-    fs::create_dir(&policies)?;
+    fs::create_dir_all(&policies)?;
     build_policy(&program, "mig-partitions", &policies)?;
     let config = policies.join("config.yaml");
     fs::write(&config, CONFIGURATION)?;
@@ -181,13 +182,20 @@ async fn after_200_pods_in_a_row_and_50_at_once_nothing_is_left(bed: &Bed) -> Ou
     bed.kubectl().apply("default", class).await?;
 
     // The first claims make what is kept: compiled code, a mode that is set for good, lazy pools.
-    run(bed, 20, 4).await?;
+    run(bed, 12, 4).await?;
     let (before, memory) = (traces(bed, &driver)?, driver.process().resident()?);
-    run(bed, 200, 4).await?;
     run(bed, 50, 50).await?;
-    let after = traces(bed, &driver)?;
+    run(bed, 200, 4).await?;
+    // Connections to the API server that many claims at once opened are kept for a while.
+    let mut after = BTreeMap::new();
+    let let_go = until(SOON * 2, "all is as before", async || {
+        after = traces(bed, &driver)?;
+        Ok((after == before).then_some(()))
+    });
+    if let_go.await.is_err() {
+        assert_eq!(after, before);
+    }
     let grown = driver.process().resident()?.saturating_sub(memory);
-    assert_eq!(after, before);
     assert!(
         grown < GROWTH,
         "the driver holds {grown} bytes more than {memory}"

@@ -1,19 +1,25 @@
 //! Policies that set devices up, on a node with whole GPUs and a node with partitions.
+//!
+//! The drivers reach the API server as their DaemonSet would, with the rights of `examples/node` and no
+//! more.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 use std::fs;
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::resource::v1::{AllocatedDeviceStatus, ResourceClaim};
 use kube::Api;
 use kube::api::DeleteParams;
+use serde_json::json;
 use supercargo_cluster::devices::{
     SOON, claim_of, containers_see_their_devices, given, hardware, manifest, running,
 };
+use supercargo_cluster::events::{said, told};
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::{
-    ClusterError, Driver, DriverOptions, Options, build_policy, supercargo, tests, until,
-    until_objects,
+    ClusterError, Driver, DriverOptions, Options, build_policy, rights, supercargo, tests, until,
+    until_object,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -83,23 +89,26 @@ impl Site {
     async fn start(bed: &Bed) -> Result<Self, Failure> {
         let program = supercargo()?;
         let policies = bed.folder().join("policies");
-        fs::create_dir(&policies)?;
+        fs::create_dir_all(&policies)?;
         for name in ["time-slicing", "mig-partitions"] {
             build_policy(&program, name, &policies)?;
         }
         let config = policies.join("config.yaml");
         fs::write(&config, CONFIGURATION)?;
-        let options = |topology| DriverOptions {
-            topology,
-            config: Some(config.clone()),
-            policy_dir: Some(policies.clone()),
-            ..DriverOptions::default()
+        let options = async |topology, node| -> Result<DriverOptions, Failure> {
+            let node = &bed.nodes()[node];
+            Ok(DriverOptions {
+                topology: hardware(topology, node)?,
+                config: Some(config.clone()),
+                policy_dir: Some(policies.clone()),
+                kubeconfig: Some(rights(bed, node).await?),
+                ..DriverOptions::default()
+            })
         };
-        let nodes = bed.nodes();
         let site = Self {
             options: [
-                options(hardware("h100-nvlink", &nodes[WHOLE])?),
-                options(hardware("a100-mig", &nodes[PARTS])?),
+                options("h100-nvlink", WHOLE).await?,
+                options("a100-mig", PARTS).await?,
             ],
             program,
             drivers: Mutex::new([None, None]),
@@ -128,6 +137,24 @@ impl Site {
         Ok(())
     }
 
+    /// Waits until the kubelet has asked twice for what the driver of a node refuses for a reason.
+    async fn refused_again(&self, node: usize, reason: &str) -> Result<(), ClusterError> {
+        let drivers = self.drivers.lock().await;
+        let operations = "supercargo_claim_operations_total";
+        until(SOON, "the kubelet asked again", async || {
+            let Some(driver) = &drivers[node] else {
+                return Ok(None);
+            };
+            let metrics = driver.metrics().await?;
+            let mut refused = metrics
+                .lines()
+                .filter(|line| line.starts_with(operations) && line.contains(reason));
+            let count = refused.next().and_then(|line| line.rsplit_once(' '));
+            Ok((count.is_some_and(|(_, count)| count != "1")).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until the driver of a node has ended by itself.
     async fn died(&self, node: usize) -> Result<(), ClusterError> {
         let drivers = self.drivers.lock().await;
@@ -151,32 +178,32 @@ fn read(bed: &Bed, node: usize, file: &str) -> std::io::Result<String> {
         .to_owned())
 }
 
-/// Waits for an Event of a reason whose message has all the words.
-async fn told(
-    bed: &Bed,
-    namespace: &str,
-    kind: &str,
-    reason: &str,
-    words: &[&str],
-) -> Result<Event, ClusterError> {
-    let api: Api<Event> = Api::namespaced(bed.client(), namespace);
-    let what = format!("a {reason} event about a {kind} names {words:?}");
-    until_objects(&api, SOON, &what, |events| {
-        let found = events.iter().find(|event| {
-            let message = event.message.as_deref().unwrap_or_default();
-            event.involved_object.kind.as_deref() == Some(kind)
-                && event.reason.as_deref() == Some(reason)
-                && words.iter().all(|word| message.contains(word))
-        });
-        found.cloned()
-    })
-    .await
-}
-
 async fn device_of(bed: &Bed, namespace: &str, pod: &Pod, entry: &str) -> Result<String, Failure> {
     let claim = claim_of(pod, entry)?;
     let given = given(bed, namespace, &claim, None).await?;
     Ok(given.into_iter().next().ok_or("the claim has no device")?.1)
+}
+
+/// Waits for the one entry of `status.devices` to be `Ready`, or not, for a reason.
+async fn device_status(
+    bed: &Bed,
+    namespace: &str,
+    claim: &str,
+    reason: &str,
+) -> Result<AllocatedDeviceStatus, ClusterError> {
+    let api: Api<ResourceClaim> = Api::namespaced(bed.client(), namespace);
+    let what = format!("status.devices says {reason}");
+    until_object(&api, claim, SOON, &what, |claim| {
+        let [device] = &claim?.status.as_ref()?.devices.as_ref()?[..] else {
+            return None;
+        };
+        let [condition] = &device.conditions.as_ref()?[..] else {
+            return None;
+        };
+        let said = (condition.type_.as_str(), condition.reason.as_str());
+        (said == ("Ready", reason)).then(|| device.clone())
+    })
+    .await
 }
 
 async fn parameters_set_a_time_slice_and_the_end_of_the_claim_sets_it_back(bed: &Bed) -> Outcome {
@@ -190,6 +217,14 @@ async fn parameters_set_a_time_slice_and_the_end_of_the_claim_sets_it_back(bed: 
     containers_see_their_devices(bed, &namespace, &pod).await?;
     let device = device_of(bed, &namespace, &pod, "shared").await?;
     assert_eq!(read(bed, WHOLE, &format!("{device}/time-slice"))?, "long");
+    let claim = claim_of(&pod, "shared")?;
+    let status = device_status(bed, &namespace, &claim, "Prepared").await?;
+    assert_eq!(
+        (status.pool, status.device),
+        ("node-1".to_owned(), device.clone())
+    );
+    let data = status.data.map(|data| data.0);
+    assert_eq!(data, Some(json!({"timeSlice": "Long"})));
     for container in ["first", "second"] {
         let file = format!("/var/run/supercargo/devices/{device}/time-slice");
         let (kubectl, print) = (bed.kubectl(), ["cat", &file]);
@@ -202,11 +237,11 @@ async fn parameters_set_a_time_slice_and_the_end_of_the_claim_sets_it_back(bed: 
 }
 
 async fn bad_parameters_are_told_with_their_field(bed: &Bed) -> Outcome {
-    Site::of(bed).await?;
+    let site = Site::of(bed).await?;
     let namespace = bed.fresh_namespace().await?;
     let manifest = manifest("time-slicing")?.replace("interval: Long", "interval: Endless");
     bed.kubectl().apply(&namespace, &manifest).await?;
-    let words = ["sharing.timeSlicingConfig.interval", "Endless"];
+    let words = ["sharing.timeSlicingConfig.interval", "Short, Medium, Long"];
     told(bed, &namespace, "Pod", "InvalidParameters", &words).await?;
     told(
         bed,
@@ -216,6 +251,14 @@ async fn bad_parameters_are_told_with_their_field(bed: &Bed) -> Outcome {
         &words,
     )
     .await?;
+    // The kubelet asks again and again; each of the two is told once.
+    site.refused_again(WHOLE, "InvalidParameters").await?;
+    let messages = said(bed, &namespace, "InvalidParameters").await?;
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    let pods: Api<Pod> = Api::namespaced(bed.client(), &namespace);
+    let pod = pods.get("long-turns").await?;
+    let claim = claim_of(&pod, "shared")?;
+    device_status(bed, &namespace, &claim, "InvalidParameters").await?;
     for gpu in 0..8 {
         assert_ne!(read(bed, WHOLE, &format!("gpu-{gpu}/time-slice"))?, "long");
     }

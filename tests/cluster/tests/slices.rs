@@ -207,11 +207,11 @@ async fn a_large_pool_is_published_kept_and_not_written_again(bed: &Bed) -> Outc
         ),
         (22, Some(1))
     );
-    let mut restarted = Driver::start(&client, "large", pool);
-    assert_eq!(restarted.up_to_date().await?.writes, 0);
+    drop(driver);
+    let mut driver = Driver::start(&client, "large", pool);
+    assert_eq!(driver.up_to_date().await?.writes, 0);
 
     // Fewer devices are a new generation, with nothing left of the old one.
-    let mut driver = restarted;
     let status = driver.announce(plain(3)?).await?;
     assert_eq!(
         status.published.map(|published| published.generation),

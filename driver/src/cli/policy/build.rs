@@ -1,67 +1,97 @@
-//! `supercargo policy build`: from a crate to a component that imports nothing.
+//! `supercargo policy build`: from source to a component that imports nothing.
 
-use std::path::PathBuf;
+mod watch;
+
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use supercargo_guest_build::{Progress, Project};
 
+use super::report;
 use crate::cli::{Exit, Failure};
-use crate::render::style::{FAINT, GOOD, paint};
+use crate::render::style::{BAD, FAINT, GOOD, paint};
 use crate::render::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
-  supercargo policy build examples/policies/nvlink-groups
+  supercargo policy build
+  supercargo policy build examples/policies/nvlink-groups examples/languages/c
   supercargo policy build my-policy --output my-policy.wasm
+  supercargo policy build my-policy --watch
 
-It needs Rust's wasm32-unknown-unknown target (`rustup target add wasm32-unknown-unknown`), or
-Debian's rustc-web and rust-web-src. Exit status: 0 built, 2 not.";
+What it is written in is told by Cargo.toml, else by policy.yaml. Rust needs its
+wasm32-unknown-unknown target (`rustup target add wasm32-unknown-unknown`) or Debian's rustc-web and
+rust-web-src, C clang and lld, JavaScript componentize-qjs, Python componentize-py; what is missing is
+named with the command that installs it.
 
-/// Build a policy crate into a component that imports nothing
+Exit status: 0 built, or watched until Ctrl-C; 2 not built.";
+
+/// Build policies into components that import nothing
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
-    /// The folders of the policies' crates
-    #[arg(value_name = "DIR", required = true)]
+    /// The policies' folders
+    #[arg(value_name = "DIR", default_value = ".")]
     folders: Vec<PathBuf>,
 
     /// Copy the component here too; for one policy
     #[arg(short, long, value_name = "FILE.wasm")]
     output: Option<PathBuf>,
+
+    /// Build again whenever a file in the folder changes, until Ctrl-C; for one policy
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Build {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        if self.output.is_some() && self.folders.len() > 1 {
+        if (self.output.is_some() || self.watch) && self.folders.len() > 1 {
             return Err(Failure::OneOutput);
         }
         for folder in &self.folders {
-            let began = Instant::now();
-            let project = Project::find(folder)?;
-            if let Some(patience) = project.toolchain()? {
-                anstream::eprintln!("{}", paint(FAINT, patience));
+            if self.watch {
+                return watch::watch(folder, || match self.build(folder) {
+                    Ok(()) => Ok(()),
+                    // A mistake in the source is what a watcher waits to see corrected.
+                    Err(Failure::Build(error)) => {
+                        anstream::eprintln!("{} {error}", paint(BAD, "error:"));
+                        Ok(())
+                    }
+                    Err(other) => Err(other),
+                });
             }
-            let built = project.build(Progress::Shown)?;
-            let mut path = built.path.clone();
-            if let Some(output) = &self.output {
-                std::fs::write(output, &built.wasm)?;
-                path.clone_from(output);
-            }
-            let exports: Vec<&str> = built
-                .exports
-                .iter()
-                .filter_map(|export| export.split('/').nth(1)?.split('@').next())
-                .collect();
-            terminal::print(&format!(
-                "{}: {}, imports nothing, exports {}, {} bytes, {:.1} s\n",
-                path.display(),
-                paint(GOOD, &built.package),
-                exports.join(", "),
-                built.wasm.len(),
-                began.elapsed().as_secs_f64()
-            ))?;
+            self.build(folder)?;
         }
         Ok(Exit::Done)
+    }
+
+    fn build(&self, folder: &Path) -> Result<(), Failure> {
+        let began = Instant::now();
+        let project = Project::find(folder)?;
+        if let Some(patience) = project.toolchain()? {
+            anstream::eprintln!("{}", paint(FAINT, patience));
+        }
+        let built = project.build(Progress::Shown)?;
+        let mut path = built.path.clone();
+        if let Some(output) = &self.output {
+            std::fs::write(output, &built.wasm)?;
+            path.clone_from(output);
+        }
+        let exports: Vec<&str> = built
+            .exports
+            .iter()
+            .filter_map(|export| export.split('/').nth(1)?.split('@').next())
+            .filter(|interface| *interface != "types")
+            .collect();
+        terminal::print(&format!(
+            "{}: {}, imports nothing, exports {}, {}, {:.1} s\n",
+            path.display(),
+            paint(GOOD, &built.package),
+            exports.join(", "),
+            report::human(u64::try_from(built.wasm.len()).unwrap_or(u64::MAX)),
+            began.elapsed().as_secs_f64()
+        ))?;
+        Ok(())
     }
 }

@@ -31,7 +31,7 @@ fixtures expect. `supercargo policy replay` puts the same questions to another v
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Record {
-    /// The policy's folder, with its fixtures in `fixtures`; or a fixture
+    /// The policy's folder, with its fixtures in `fixtures` or `tests`; or a fixture
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 

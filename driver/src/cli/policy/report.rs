@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use supercargo_host::objects::write;
-use supercargo_host::policy::{Hook, Inspection, Interests};
+use supercargo_host::policy::{Hook, Inspection, Interests, Limits};
 
 use super::Format;
 use crate::render::style::{BAD, GOOD, STRONG, paint};
@@ -68,6 +68,7 @@ fn table(file: &str, inspection: &Inspection) -> String {
         }
         None => line("EXPORTS", hooks(&inspection.exported)),
     }
+    line("LIMITS", needed(inspection));
     let verdict = match inspection.problems.len() {
         0 => paint(GOOD, "can be loaded"),
         1 => paint(BAD, "cannot be loaded: 1 problem"),
@@ -81,13 +82,49 @@ fn size(bytes: u64) -> String {
     format!("{} ({bytes} bytes)", human(bytes))
 }
 
-fn human(bytes: u64) -> String {
+pub(super) fn human(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let bytes = bytes as f64;
     if bytes < 1024.0 * 1024.0 {
         format!("{:.1} KiB", bytes / 1024.0)
     } else {
         format!("{:.1} MiB", bytes / (1024.0 * 1024.0))
+    }
+}
+
+/// The limits that an administrator must raise for it, as they stand in its entry of the configuration.
+fn needed(inspection: &Inspection) -> String {
+    let default = Limits::default();
+    let parts = &inspection.parts;
+    let memory = inspection.memory_bytes.unwrap_or_default();
+    let needed: Vec<String> = [
+        ("componentBytes", inspection.bytes, default.component_bytes),
+        (
+            "memoryBytes",
+            memory.max(parts.initial_memory_bytes),
+            default.memory_bytes,
+        ),
+        ("memories", parts.memories.into(), default.memories.into()),
+        ("tables", parts.tables.into(), default.tables.into()),
+        (
+            "tableElements",
+            parts.initial_table_elements,
+            default.table_elements,
+        ),
+        (
+            "coreInstances",
+            parts.core_instances.into(),
+            default.core_instances.into(),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, needs, default)| needs > default)
+    .map(|(name, needs, default)| format!("{name}: {needs} (by default {default})"))
+    .collect();
+    if needed.is_empty() {
+        "none need to be raised".to_owned()
+    } else {
+        format!("to be raised to at least\n{}", needed.join("\n"))
     }
 }
 
@@ -119,7 +156,7 @@ fn imports(inspection: &Inspection) -> String {
     }
 }
 
-fn hooks(hooks: &[Hook]) -> String {
+pub(super) fn hooks(hooks: &[Hook]) -> String {
     let names: Vec<&str> = hooks.iter().map(|hook| hook.name()).collect();
     if names.is_empty() {
         "none".to_owned()
@@ -169,7 +206,7 @@ fn pretty(schema: &str) -> String {
     }
 }
 
-fn value(file: &str, inspection: &Inspection) -> Value {
+pub(super) fn value(file: &str, inspection: &Inspection) -> Value {
     let names = |hooks: &[Hook]| hooks.iter().map(|hook| hook.name()).collect::<Vec<_>>();
     let parts = &inspection.parts;
     let mut value = json!({

@@ -121,7 +121,7 @@ impl Simulate {
         }
         let rows = rows(&contenders);
         if let Some(file) = &self.html {
-            std::fs::write(file, page::page(&course.title, &contenders, &rows, drawn))?;
+            Failure::write(file, page::page(&course.title, &contenders, &rows, drawn))?;
         }
         terminal::print(&match self.output {
             Format::Table => table(&course.title, &contenders, &rows),
@@ -178,7 +178,7 @@ fn rows(contenders: &[Ran]) -> Vec<Row> {
             )
         },
     );
-    let timed = contenders.iter().any(|ran| ran.waited > 0.0);
+    let timed = contenders.iter().any(|ran| ran.timed);
     if timed {
         row(
             "mean wait",

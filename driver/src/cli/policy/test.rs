@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use supercargo_guest_build::{Builder, Progress};
+use supercargo_guest_build::{Progress, Project};
 use supercargo_host::journal::Question;
 use supercargo_host::objects::write;
 use supercargo_host::policy::{Hook, Limits};
@@ -61,14 +61,18 @@ so what it proposes must also be allocatable.
   together: supercargo.dev/nvlinkGroup # every claim's devices have one value of it
   strandsAtMost: 2                     # free devices left in groups that are partly taken
 
-`objects: [...]` takes Kubernetes objects instead of devices and requests. `hook: validate` with
-`question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
+`objects: [...]` takes Kubernetes objects instead of devices and requests. What is empty may be left out
+of a plan or an answer.
+
+`hardware: [{id: GPU-1, facts: {nvml.memory-bytes: {int: 85899345920}}}]` is what `publish` is asked about;
+the `answer` has `devices` and `sharedCounters`, as in a ResourceSlice, and must be publishable. `hook:
+validate` with `question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
 
 /// Test a policy with fixtures and with random clusters
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Test {
-    /// The policy's folder, with its fixtures in `fixtures`; or a fixture
+    /// The policy's folder, with its fixtures in `fixtures` or `tests`; or a fixture
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 
@@ -129,7 +133,7 @@ impl Test {
         }
         let found = self.random.search(&cases, &candidate, &self.folder)?;
         if let Some(file) = &self.junit {
-            std::fs::write(
+            Failure::write(
                 file,
                 junit::report(&candidate.name, &results, found.as_ref())?,
             )?;
@@ -181,9 +185,7 @@ pub(super) fn candidate(
             policies::component(file).map_err(PolicyError::from)?,
         ),
         None => {
-            let built = Builder::new(folder)?
-                .progress(Progress::Shown)
-                .build_own()?;
+            let built = Project::find(folder)?.build(Progress::Shown)?;
             (built.path, built.wasm)
         }
     };
@@ -193,9 +195,8 @@ pub(super) fn candidate(
 /// Settings that the policy takes: those of a fixture, for a policy that insists on some.
 pub(super) fn settings(cases: &[Case]) -> Value {
     let own = cases.iter().map(|case| &case.fixture.settings);
-    own.cloned()
-        .find(|settings| !settings.is_null())
-        .unwrap_or_default()
+    let mut own = own.filter(|settings| !settings.is_null());
+    own.next().cloned().unwrap_or_default()
 }
 
 fn coverage(results: &[Tested<'_>], hooks: &[Hook]) -> BTreeMap<Hook, usize> {

@@ -10,6 +10,7 @@ mod files;
 mod host;
 mod spec;
 
+pub use compose::variables;
 pub(super) use compose::{Composed, compose, device_names};
 pub(super) use files::SpecFiles;
 pub(super) use host::HostFiles;

@@ -10,46 +10,58 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::fs::OFlags;
+
 use super::fault::{FaultPoint, reached};
 
 /// Permissions of every file: parameters of claims are their users' business.
 const PRIVATE: u32 = 0o600;
 
-/// Whether a write waits for the disk.
+/// What a write waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Until the content, and the name it is found by, are there to stay.
-    ForDisk,
-    /// Not at all.
+    /// Until the content, and the name it is found by, are on disk.
+    ForContentAndName,
+    /// Until the content is on disk, before it takes the place of an old one.
+    ForContent,
+    /// Nothing.
     No,
 }
 
-/// Makes a file that nobody reads before this returns.
-pub(super) fn create(path: &Path, bytes: &[u8], wait: Wait) -> io::Result<()> {
-    let file = written(path, bytes)?;
-    match wait {
-        Wait::ForDisk => sync_with_folder(&file, path),
-        Wait::No => Ok(()),
-    }
+/// Puts content under a name: readers see what was there before, or all of the new. A write that fails
+/// leaves what was there.
+pub(super) fn put(path: &Path, bytes: &[u8], wait: Wait) -> io::Result<()> {
+    let beside = beside(path)?;
+    let put = || {
+        let file = written(&beside, bytes)?;
+        if wait == Wait::ForContent {
+            file.sync_all()?;
+        }
+        reached(FaultPoint::FileWritten);
+        fs::rename(&beside, path)?;
+        Ok(file)
+    };
+    let put = put().inspect_err(|_| {
+        // As on a full disk, where it would be in the way of everything else.
+        let _ = fs::remove_file(&beside);
+    });
+    let waited = put.and_then(|file| match wait {
+        Wait::ForContentAndName => sync_with_folder(&file, path),
+        Wait::ForContent | Wait::No => Ok(()),
+    });
+    waited.map_err(at(path))
 }
 
-/// Puts new content in a file's place: readers see the old or the new. With [`Wait::ForDisk`] the
-/// new content is on disk before it takes the place of the old.
-pub(super) fn replace(path: &Path, bytes: &[u8], wait: Wait) -> io::Result<()> {
-    let beside = beside(path)?;
-    let file = written(&beside, bytes)?;
-    if wait == Wait::ForDisk {
-        file.sync_all()?;
-    }
-    reached(FaultPoint::FileWritten);
-    fs::rename(&beside, path)
+/// Gives a file another name.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to).map_err(at(from))
 }
 
 /// Removes a file. One that is not there is removed already.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        other => other.map_err(at(path)),
     }
 }
 
@@ -62,7 +74,7 @@ pub(super) fn is_unfinished(name: &str) -> bool {
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
         .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -70,6 +82,11 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))
+}
+
+/// Says which file an error is about.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn beside(path: &Path) -> io::Result<PathBuf> {
@@ -85,7 +102,7 @@ fn written(path: &Path, bytes: &[u8]) -> io::Result<File> {
         .create(true)
         .truncate(true)
         .mode(PRIVATE)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)?;
     file.write_all(bytes)?;
     Ok(file)

@@ -14,6 +14,30 @@ use crate::node::api::ApiError;
 use crate::node::lock::LockError;
 use crate::node::policies::NotServing;
 
+/// What is left on the node of a claim that could not be prepared.
+#[derive(Debug)]
+pub enum Left {
+    /// Nothing, for nothing was done.
+    Nothing,
+    /// Nothing, for what was done is undone.
+    Undone,
+    /// All of it: the claim was prepared before, and still is.
+    Prepared,
+    /// What could not be undone, for this reason. It is tried again.
+    Rest(Box<UnprepareError>),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Undone => write!(out, "; everything was undone"),
+            Self::Prepared => write!(out, "; what was prepared for the claim is still there"),
+            Self::Rest(error) => write!(out, "; and then: {error}"),
+        }
+    }
+}
+
 /// Why a claim is not prepared. Nothing of it is left on the node, unless the text says so.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
@@ -93,37 +117,37 @@ pub enum PrepareError {
         source: NodeError,
     },
     /// A device cannot do, or did not do, what was planned.
-    #[error("step {step}: {source}{}", left_over(.left))]
+    #[error("step {step}: {source}{left}")]
     Step {
         /// The step.
         step: String,
         /// Why.
         #[source]
         source: DeviceError,
-        /// What could not be undone, if anything.
-        left: Option<Box<UnprepareError>>,
+        /// What is left of the claim.
+        left: Left,
     },
     /// A device cannot be shown to containers.
-    #[error("device {device} cannot be shown to containers: {source}{}", left_over(.left))]
+    #[error("device {device} cannot be shown to containers: {source}{left}")]
     Expose {
         /// The device.
         device: String,
         /// Why.
         #[source]
         source: DeviceError,
-        /// What could not be undone, if anything.
-        left: Option<Box<UnprepareError>>,
+        /// What is left of the claim.
+        left: Left,
     },
     /// A file could not be written.
-    #[error("cannot {what}: {source}{}", left_over(.left))]
+    #[error("cannot {what}: {source}{left}")]
     File {
         /// What was being done.
         what: &'static str,
         /// Why.
         #[source]
         source: io::Error,
-        /// What could not be undone, if anything.
-        left: Option<Box<UnprepareError>>,
+        /// What is left of the claim.
+        left: Left,
     },
     /// What an earlier attempt left must be undone first, and cannot be.
     #[error("the claim must be unprepared first: {0}")]
@@ -203,6 +227,27 @@ impl PrepareError {
             Self::Checkpoint(_) => "checkpoint",
             Self::EndedEarly => "ended_early",
         }
+    }
+
+    /// Whether something is left to be undone.
+    pub(super) fn leaves_work(&self) -> bool {
+        matches!(
+            self,
+            Self::EndedEarly
+                | Self::Unfinished(_)
+                | Self::Step {
+                    left: Left::Rest(_),
+                    ..
+                }
+                | Self::Expose {
+                    left: Left::Rest(_),
+                    ..
+                }
+                | Self::File {
+                    left: Left::Rest(_),
+                    ..
+                }
+        )
     }
 }
 
@@ -318,11 +363,4 @@ fn told(policy: &str, from_class: &bool, violations: &[Violation]) -> String {
         };
     }
     text
-}
-
-fn left_over(left: &Option<Box<UnprepareError>>) -> String {
-    left.as_ref().map_or_else(
-        || "; everything was undone".to_owned(),
-        |error| format!("; and then: {error}"),
-    )
 }

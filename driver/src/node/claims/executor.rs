@@ -6,15 +6,16 @@
 use std::io;
 use std::sync::Arc;
 
-use k8s_openapi::api::resource::v1::{Device, DeviceCapacity, ResourceClaim};
+use k8s_openapi::api::resource::v1::ResourceClaim;
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use supercargo_host::plan::{ClaimOnNode, DeviceOfClaim, Step};
 
 use super::cdi::{Composed, ContainerEdits, compose, device_names};
-use super::error::{PrepareError, UnprepareError, Warning};
+use super::error::{Left, PrepareError, UnprepareError, Warning};
 use super::fault::{FaultPoint, reached};
 use super::ledger::{Entry, Ledger};
+use super::own::expose;
 use super::planning::{Planned, Planners};
 use super::record::{Done, Record, State};
 use super::{Prepared, PreparedDevice};
@@ -45,10 +46,10 @@ impl Executor {
         announced: &Announced,
     ) -> Result<Prepared, PrepareError> {
         if let Some(entry) = self.ledger.get(&claim.uid) {
-            if entry.state == State::Prepared {
+            if self.holds(&entry) {
                 return self.prepare_again(&entry, &claim, announced);
             }
-            self.take_down(&entry)
+            self.give_up(&entry)
                 .map_err(|error| PrepareError::Unfinished(Box::new(error)))?;
         }
         self.check_free(&claim)?;
@@ -78,7 +79,7 @@ impl Executor {
             .map_err(|source| PrepareError::File {
                 what: "write the checkpoint",
                 source,
-                left: None,
+                left: Left::Nothing,
             })?;
         reached(FaultPoint::Recorded);
         let set_up = self
@@ -95,10 +96,15 @@ impl Executor {
                 Ok(self.answer(&entry, false, warnings))
             }
             Err(failure) => {
-                let left = self.take_down(&entry).err().map(Box::new);
-                Err(failure.because(left))
+                let down = self.take_down(&entry).map_err(Box::new);
+                Err(failure.because(down.map_or_else(Left::Rest, |()| Left::Undone)))
             }
         }
+    }
+
+    /// Whether a claim is prepared, and was in this boot.
+    pub(super) fn holds(&self, entry: &Entry) -> bool {
+        entry.state == State::Prepared && entry.record.boot == self.boot
     }
 
     /// Unprepares a claim. One that is not known is unprepared already.
@@ -120,10 +126,12 @@ impl Executor {
     fn begin_end(&self, entry: &Arc<Entry>) -> Result<(Arc<Entry>, Vec<Warning>), UnprepareError> {
         let record = &entry.record;
         let (steps, warnings) = self.planners.plan_end(&record.claim, &record.policies);
+        let ending: Vec<Value> = steps.iter().map(|step| json(&step.step)).collect();
         let mut entry = Arc::clone(entry);
-        if !steps.is_empty() {
+        // Not empty where an earlier attempt was cut short; what holds is what the policy wants now.
+        if ending != record.ending {
             let record = Record {
-                ending: steps.iter().map(|step| json(&step.step)).collect(),
+                ending,
                 ..record.clone()
             };
             entry = self
@@ -243,12 +251,12 @@ impl Executor {
             let steps: Vec<PreparedStep> = steps
                 .collect::<Result<_, _>>()
                 .map_err(|error| Failure::Step("of the checkpoint".to_owned(), error))?;
-            let sealed = record.seal().map_err(|error| cdi(error.into()))?;
+            let sealed = record.seal().map_err(cdi)?;
             // Steps that ran change nothing; they say again what they made.
             let made = self.apply(uid, &steps)?;
             self.show(record, &sealed, &made, announced)
         };
-        heal().map_err(|failure: Failure| failure.because(None))
+        heal().map_err(|failure: Failure| failure.because(Left::Prepared))
     }
 
     /// What is told of a claim that is prepared.
@@ -305,10 +313,7 @@ impl Executor {
     ) -> Result<(), Failure> {
         let mut exposures = Vec::with_capacity(record.claim.devices.len());
         for device in &record.claim.devices {
-            let exposure = self
-                .planners
-                .source
-                .expose(&device.unit, &as_announced(device, announced));
+            let exposure = expose(self.planners.source.as_ref(), device, announced);
             let named = |error| Failure::Expose(device.device.clone(), error);
             exposures.push(exposure.map_err(named)?);
         }
@@ -357,7 +362,7 @@ impl Executor {
 }
 
 impl Failure {
-    fn because(self, left: Option<Box<UnprepareError>>) -> PrepareError {
+    fn because(self, left: Left) -> PrepareError {
         match self {
             Self::Step(step, source) => PrepareError::Step { step, source, left },
             Self::Expose(device, source) => PrepareError::Expose {
@@ -429,36 +434,6 @@ fn excludes(held: &DeviceOfClaim, wanted: &DeviceOfClaim) -> bool {
     let shared =
         held.share_id.is_some() && wanted.share_id.is_some() && held.share_id != wanted.share_id;
     held.pool == wanted.pool && held.device == wanted.device && !held.admin_access && !shared
-}
-
-/// The device as it is announced, or as it was when the claim got it.
-fn as_announced(device: &DeviceOfClaim, announced: &Announced) -> Device {
-    let now = announced
-        .devices
-        .iter()
-        .find(|announced| announced.device.name == device.device);
-    now.map_or_else(
-        || Device {
-            name: device.device.clone(),
-            attributes: Some(device.attributes.clone()),
-            capacity: Some(
-                device
-                    .capacity
-                    .iter()
-                    .map(|(name, value)| {
-                        let value = value.clone();
-                        let capacity = DeviceCapacity {
-                            value,
-                            ..DeviceCapacity::default()
-                        };
-                        (name.clone(), capacity)
-                    })
-                    .collect(),
-            ),
-            ..Device::default()
-        },
-        |announced| announced.device.clone(),
-    )
 }
 
 fn names(claim: &ClaimOnNode) -> String {

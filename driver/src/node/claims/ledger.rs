@@ -49,17 +49,18 @@ impl Ledger {
         })
     }
 
-    /// Reads everything again if another instance may have changed it, and says what could not be used.
-    /// To be called with the lock, when nobody in this process is at work on a claim.
+    /// Whether no other instance can have changed anything since this one read it. To be called with the
+    /// lock.
+    pub(super) fn is_fresh(&self) -> bool {
+        let mark = durable::read(&self.mark, MOST_MARK);
+        mark.is_ok_and(|mark| mark.as_deref() == Some(self.own_mark.as_bytes()))
+    }
+
+    /// Reads everything again, and says what could not be used. To be called with the lock, when nobody in
+    /// this process is at work on a claim.
     pub(super) fn refresh(&self) -> io::Result<Vec<SetAside>> {
-        match durable::read(&self.mark, MOST_MARK) {
-            Ok(Some(mark)) if mark == self.own_mark.as_bytes() => return Ok(Vec::new()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
         let set_aside = self.read()?;
-        durable::create(&self.mark, self.own_mark.as_bytes(), Wait::No)?;
+        durable::put(&self.mark, self.own_mark.as_bytes(), Wait::No)?;
         Ok(set_aside)
     }
 
@@ -139,8 +140,7 @@ impl Ledger {
                 entries.insert(uid, Arc::new(Entry { state, record }));
             } else if !aside.contains(&uid) {
                 // Nobody's. Had its checkpoint been damaged, containers might still need it.
-                self.files.remove(&uid)?;
-                reached(FaultPoint::Swept);
+                self.files.sweep(&uid);
             }
         }
         let set_aside = refused.into_iter().map(|refused| {

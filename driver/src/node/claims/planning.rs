@@ -4,21 +4,19 @@
 //! A claim's devices may be served by several policies, each of which sees only its own. Their plans
 //! become one: built-in steps first, then the policies' in the order of the devices.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
-use supercargo_host::plan::{
-    Approved, ClaimError, ClaimOnNode, Step, check, question, request_class,
-};
+use supercargo_host::plan::{Approved, ClaimOnNode, Part, Step, check, question};
 use supercargo_host::policy::configuration::CandidateParameters;
 use supercargo_host::policy::types::ParameterSource;
 use supercargo_host::policy::{CallError, Hook, Policy};
 
 use super::cdi::HostFiles;
-use super::error::{PrepareError, Warning};
+use super::error::{Left, PrepareError, Warning};
+use super::own::built_in_steps;
 use super::record::{Edits, Planner, Status};
-use crate::devices::{Announced, AnnouncedDevice, PreparedStep, Source};
+use crate::devices::{Announced, PreparedStep, Source};
 use crate::node::policies::{Asked, Policies, Serving};
 
 /// What is to be done for a claim.
@@ -41,40 +39,6 @@ pub(super) struct Planners {
     pub(super) files: HostFiles,
 }
 
-/// Some of a claim's devices, as a claim of their own.
-pub(super) struct Portion {
-    pub(super) claim: ClaimOnNode,
-    /// Where its devices are in the whole claim.
-    pub(super) positions: Vec<usize>,
-}
-
-/// The part of a claim that is about these requests.
-pub(super) fn portion(claim: &ClaimOnNode, requests: &[String]) -> Portion {
-    let (positions, devices) = claim
-        .devices
-        .iter()
-        .enumerate()
-        .filter(|(_, device)| requests.contains(&device.request))
-        .map(|(position, device)| (position, device.clone()))
-        .unzip();
-    let parameters = claim.parameters.iter().filter_map(|parameters| {
-        let mut own = parameters.clone();
-        own.requests.retain(|request| requests.contains(request));
-        (!own.requests.is_empty()).then_some(own)
-    });
-    Portion {
-        positions,
-        claim: ClaimOnNode {
-            uid: claim.uid.clone(),
-            name: claim.name.clone(),
-            namespace: claim.namespace.clone(),
-            node: claim.node.clone(),
-            devices,
-            parameters: parameters.collect(),
-        },
-    }
-}
-
 impl Planners {
     /// Plans for a claim. Nothing is changed by it.
     pub(super) fn plan(
@@ -89,40 +53,42 @@ impl Planners {
         };
         let mut steps = Vec::new();
         let mut approved = Vec::new();
-        for (serving, requests) in self.serving(object, claim)? {
-            let portion = portion(claim, &requests);
+        for (serving, part) in self.parts(object, claim)? {
             if let Some(serving) = &serving {
-                validate(serving, &portion.claim)?;
+                validate(serving, &part.claim)?;
             }
             match serving {
                 Some(serving) if has(&serving.policy, Hook::Prepare) => {
-                    approved.push((ask(&serving, &portion.claim)?, portion, serving, requests));
+                    approved.push((ask(&serving, &part.claim)?, part, serving));
                 }
-                _ => {
-                    let unread = portion.claim.parameters.iter();
+                serving => {
+                    let unread = part.claim.parameters.iter();
                     planned
                         .warnings
                         .extend(unread.map(|parameters| Warning::ParametersUnread {
                             requests: parameters.requests.clone(),
                             from_class: parameters.from_class,
                         }));
-                    let devices = built_in(&portion.claim, announced);
-                    let needed = self.source.built_in_steps(&devices);
-                    steps.extend(needed.map_err(|source| PrepareError::Step {
+                    let needed = built_in_steps(self.source.as_ref(), &part.claim, announced);
+                    let needed = needed.map_err(|source| PrepareError::Step {
                         step: "that the devices need to be there".to_owned(),
                         source,
-                        left: None,
-                    })?);
+                        left: Left::Nothing,
+                    })?;
+                    let base = steps.len();
+                    steps.extend(needed.into_iter().map(|step| step.after(base)));
+                    // It has nothing to say now, and may have at the end.
+                    if let Some(serving) = serving
+                        && has(&serving.policy, Hook::Unprepare)
+                    {
+                        planned.policies.push(planner(&serving, part));
+                    }
                 }
             }
         }
-        for (approved, portion, serving, requests) in approved {
-            self.take_over(&approved, &portion, &serving, &mut steps, &mut planned)?;
-            planned.policies.push(Planner {
-                policy: serving.entry.name.clone(),
-                digest: serving.policy.digest().to_string(),
-                requests,
-            });
+        for (approved, part, serving) in approved {
+            self.take_over(&approved, &part, &serving, &mut steps, &mut planned)?;
+            planned.policies.push(planner(&serving, part));
         }
         planned.steps = self.settle(&claim.uid, &steps)?;
         Ok(planned)
@@ -139,7 +105,10 @@ impl Planners {
         let mut warnings = Vec::new();
         for planner in planners {
             match self.ask_end(claim, planner) {
-                Ok(wanted) => steps.extend(shifted(&wanted, steps.len())),
+                Ok(wanted) => {
+                    let base = steps.len();
+                    steps.extend(wanted.into_iter().map(|step| step.after(base)));
+                }
                 Err(reason) => warnings.push(Warning::PolicyLeftOut {
                     policy: planner.policy.clone(),
                     reason,
@@ -158,57 +127,41 @@ impl Planners {
         }
     }
 
-    /// Who serves which requests, in the order of the devices.
-    fn serving(
+    /// Who configures which requests, in the order of the devices.
+    fn parts(
         &self,
         object: &ResourceClaim,
         claim: &ClaimOnNode,
-    ) -> Result<Vec<(Option<Serving>, Vec<String>)>, PrepareError> {
-        let mut groups: Vec<(Option<Serving>, Vec<String>)> = Vec::new();
-        let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
-        for device in &claim.devices {
-            if seen.insert(&device.request, ()).is_some() {
-                continue;
-            }
-            let class = request_class(object, &device.request).ok_or_else(|| {
-                ClaimError::NoSuchRequest {
-                    claim: format!("{}/{}", claim.namespace, claim.name),
-                    device: device.device.clone(),
-                    request: device.request.clone(),
-                }
-            })?;
-            let serving = self.policies.configuring(Asked {
+    ) -> Result<Vec<(Option<Serving>, Part)>, PrepareError> {
+        let name = |serving: &Option<Serving>| Some(serving.as_ref()?.entry.name.clone());
+        let who = |class: &str| {
+            let asked = Asked {
                 class,
                 namespace: &claim.namespace,
                 labels: object.metadata.labels.as_ref(),
-            })?;
-            let name = |serving: &Option<Serving>| {
-                serving.as_ref().map(|serving| serving.entry.name.clone())
             };
-            match groups.iter_mut().find(|(of, _)| name(of) == name(&serving)) {
-                Some((_, requests)) => requests.push(device.request.clone()),
-                None => groups.push((serving, vec![device.request.clone()])),
-            }
-        }
-        Ok(groups)
+            Ok::<_, PrepareError>(self.policies.configuring(asked)?)
+        };
+        claim.divide(object, who, |one, other| name(one) == name(other))
     }
 
     /// Adds a policy's checked plan to the whole.
     fn take_over(
         &self,
         approved: &Approved,
-        portion: &Portion,
+        part: &Part,
         serving: &Serving,
         steps: &mut Vec<Step>,
         planned: &mut Planned,
     ) -> Result<(), PrepareError> {
         let base = steps.len();
-        steps.extend(shifted(approved.steps(), base));
+        let own = approved.steps().iter().cloned();
+        steps.extend(own.map(|step| step.after(base)));
         let position = |device: u32| {
             let device = usize::try_from(device).ok()?;
-            portion.positions.get(device).copied()
+            part.positions.get(device).copied()
         };
-        let whole = portion.positions.len() == planned.devices;
+        let whole = part.positions.len() == planned.devices;
         for edits in approved.edits() {
             let shown = self
                 .files
@@ -220,7 +173,7 @@ impl Planners {
             let devices = match edits.device {
                 Some(device) => position(device).into_iter().collect(),
                 // The rest of the claim is another policy's business.
-                None if !whole => portion.positions.clone(),
+                None if !whole => part.positions.clone(),
                 None => Vec::new(),
             };
             let made_by = edits.made_by.iter();
@@ -250,11 +203,11 @@ impl Planners {
         if !has(&serving.policy, Hook::Unprepare) {
             return Ok(Vec::new());
         }
-        let portion = portion(claim, &planner.requests);
-        let asked = question(&portion.claim, &serving.policy.description().interests);
+        let part = claim.part(planner.requests.clone());
+        let asked = question(&part.claim, &serving.policy.description().interests);
         let plan = serving.policy.unprepare(&asked, None);
         let plan = plan.map_err(|error| error.to_string())?;
-        let approved = check(plan, &portion.claim, &serving.entry.grants);
+        let approved = check(plan, &part.claim, &serving.entry.grants);
         let approved = approved.map_err(|refused| refused.to_string())?;
         Ok(approved.steps().to_vec())
     }
@@ -267,7 +220,7 @@ impl Planners {
             settled.push(next.map_err(|source| PrepareError::Step {
                 step: told(settled.len(), step),
                 source,
-                left: None,
+                left: Left::Nothing,
             })?);
         }
         Ok(settled)
@@ -280,30 +233,16 @@ pub(super) fn told(position: usize, step: &Step) -> String {
     format!("{position} {json}")
 }
 
+fn planner(serving: &Serving, part: Part) -> Planner {
+    Planner {
+        policy: serving.entry.name.clone(),
+        digest: serving.policy.digest().to_string(),
+        requests: part.requests,
+    }
+}
+
 fn has(policy: &Policy, hook: Hook) -> bool {
     policy.description().hooks.contains(&hook)
-}
-
-/// Steps that come after `base` others: where they refer to each other, they refer to where they are now.
-fn shifted(steps: &[Step], base: usize) -> impl Iterator<Item = Step> {
-    steps.iter().cloned().map(move |step| match step {
-        Step::CreateComputeInstance {
-            gpu_instance,
-            profile,
-        } => Step::CreateComputeInstance {
-            gpu_instance: gpu_instance + base,
-            profile,
-        },
-        other => other,
-    })
-}
-
-fn built_in(claim: &ClaimOnNode, announced: &Announced) -> Vec<AnnouncedDevice> {
-    let of_claim = |device: &&AnnouncedDevice| {
-        let name = &device.device.name;
-        claim.devices.iter().any(|held| held.device == *name)
-    };
-    announced.devices.iter().filter(of_claim).cloned().collect()
 }
 
 fn validate(serving: &Serving, claim: &ClaimOnNode) -> Result<(), PrepareError> {

@@ -8,6 +8,8 @@
 //! can still hand its undo to the device layer. Fields that this release does not know stay in
 //! [`Record::rest`] and are written again.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use supercargo_host::plan::ClaimOnNode;
@@ -103,9 +105,18 @@ pub struct Status {
 }
 
 impl Record {
-    /// The record as the bytes of its file.
-    pub(super) fn seal(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self).map(|content| seal(&content))
+    /// The record as the bytes of its file; never more than could be read again.
+    pub(super) fn seal(&self) -> io::Result<Vec<u8>> {
+        let sealed = seal(&serde_json::to_vec(self)?);
+        if sealed.len() as u64 > seal::MOST_BYTES {
+            let (bytes, most) = (sealed.len(), seal::MOST_BYTES);
+            let large = format!(
+                "what is to be remembered of the claim takes {bytes} bytes, and {most} is the most: \
+                 shorten its parameters or what its policies plan"
+            );
+            return Err(io::Error::other(large));
+        }
+        Ok(sealed)
     }
 
     /// Reads the bytes of a file that is named after the claim `uid`.

@@ -34,8 +34,7 @@ impl Executor {
     pub(super) fn settle(&self) -> Settled {
         let mut settled = Settled::default();
         for entry in self.ledger.all() {
-            let earlier_boot = entry.record.boot != self.boot;
-            if earlier_boot || entry.state != State::Prepared {
+            if !self.holds(&entry) {
                 let uid = entry.record.claim.uid.clone();
                 match self.give_up(&entry) {
                     Ok(()) => settled.down.push(uid),
@@ -47,7 +46,7 @@ impl Executor {
     }
 
     /// Takes a claim down without asking any policy.
-    fn give_up(&self, entry: &Arc<Entry>) -> Result<(), UnprepareError> {
+    pub(super) fn give_up(&self, entry: &Arc<Entry>) -> Result<(), UnprepareError> {
         let entry = match entry.state {
             State::Prepared => self
                 .ledger

@@ -26,7 +26,7 @@ const MOST_UID: usize = 64;
 /// Files that are looked at. A node has some hundred claims.
 const MOST_FILES: usize = 65_536;
 /// Files that are kept aside. The oldest go first.
-const MOST_REFUSED: usize = 16;
+const MOST_REFUSED: usize = 256;
 
 const REFUSED: &str = ".refused-";
 
@@ -86,18 +86,26 @@ impl Store {
     /// Writes a claim that is about to be set up. Where steps follow, this waits for the disk: what
     /// they do may outlive the machine going down, and so must the way back.
     pub(super) fn begin(&self, uid: &str, sealed: &[u8], steps: bool) -> io::Result<()> {
-        let wait = if steps { Wait::ForDisk } else { Wait::No };
-        durable::create(&self.file(uid, State::Preparing), sealed, wait)
+        let wait = if steps {
+            Wait::ForContentAndName
+        } else {
+            Wait::No
+        };
+        let file = self.file(uid, State::Preparing);
+        durable::put(&file, sealed, wait).inspect_err(|_| {
+            // Nothing was done yet, so nothing is lost with it.
+            let _ = fs::remove_file(&file);
+        })
     }
 
     /// Puts new content in the place of a claim's.
     pub(super) fn rewrite(&self, uid: &str, state: State, sealed: &[u8]) -> io::Result<()> {
-        durable::replace(&self.file(uid, state), sealed, Wait::ForDisk)
+        durable::put(&self.file(uid, state), sealed, Wait::ForContent)
     }
 
     /// Takes a claim from one state to another.
     pub(super) fn advance(&self, uid: &str, from: State, to: State) -> io::Result<()> {
-        fs::rename(self.file(uid, from), self.file(uid, to))
+        durable::rename(&self.file(uid, from), &self.file(uid, to))
     }
 
     /// Forgets a claim. Comes the machine down before that is on disk, the claim is found again after
@@ -111,19 +119,28 @@ impl Store {
         let mut contents = Contents::default();
         let mut refused = Vec::new();
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder)?.take(MOST_FILES) {
-            names.push(entry?.file_name());
+        let at = durable::at(&self.folder);
+        for entry in fs::read_dir(&self.folder).map_err(&at)? {
+            names.push(entry.map_err(&at)?.file_name());
+            if names.len() > MOST_FILES {
+                let many = format!("more than {MOST_FILES} files; it is the driver's alone");
+                return Err(at(io::Error::other(many)));
+            }
         }
+        // What lies aside comes first: what joins it is numbered after it.
+        names.retain(|name| {
+            let text = name.to_string_lossy();
+            let file = self.folder.join(name);
+            match refused_number(&text) {
+                Some(number) => refused.push((number, file)),
+                // A write that a kill interrupted, and that nobody was told of.
+                None => return !(durable::is_unfinished(&text) && durable::remove(&file).is_ok()),
+            }
+            false
+        });
         names.sort();
         for name in names {
-            let text = name.to_string_lossy();
-            if durable::is_unfinished(&text) {
-                durable::remove(&self.folder.join(&name))?;
-            } else if let Some(number) = refused_number(&text) {
-                refused.push((number, self.folder.join(&name)));
-            } else {
-                self.take(&name, &mut contents, &mut refused)?;
-            }
+            self.take(&name, &mut contents, &mut refused)?;
         }
         refused.sort();
         let superfluous = refused.len().saturating_sub(MOST_REFUSED);
@@ -146,12 +163,12 @@ impl Store {
         &self,
         name: &OsStr,
         contents: &mut Contents,
-        refused: &mut Vec<(u64, PathBuf)>,
+        refused: &mut Vec<(u32, PathBuf)>,
     ) -> io::Result<()> {
         let known = name.to_str().and_then(parse);
         let read = match &known {
             None => Err(Damage::Foreign),
-            Some((uid, _)) => self.record(uid, name),
+            Some((uid, _)) => self.record(uid, name)?,
         };
         match (read, known) {
             (Ok(record), Some((uid, state))) => {
@@ -172,13 +189,14 @@ impl Store {
                 }
             }
             (Err(damage), known) => {
-                let number = 1 + refused.iter().map(|(number, _)| *number).max().unwrap_or(0);
+                let numbers = refused.iter().map(|(number, _)| *number);
+                let number = numbers.max().unwrap_or(0).saturating_add(1);
                 let base = match &known {
                     Some((uid, _)) => uid.clone(),
                     None => name.to_string_lossy().chars().take(50).collect(),
                 };
                 let file = self.folder.join(format!("{base}{REFUSED}{number}"));
-                fs::rename(self.folder.join(name), &file)?;
+                durable::rename(&self.folder.join(name), &file)?;
                 reached(FaultPoint::SetAside);
                 refused.push((number, file.clone()));
                 contents.refused.push(Refused {
@@ -192,11 +210,15 @@ impl Store {
         Ok(())
     }
 
-    fn record(&self, uid: &str, name: &OsStr) -> Result<Record, Damage> {
-        let sealed = durable::read(&self.folder.join(name), MOST_BYTES)
-            .map_err(|error| Damage::Unreadable(error.to_string()))?
-            .ok_or(Damage::TooLarge)?;
-        Record::unseal(uid, &sealed)
+    /// Reads a claim's file. An error that is no fault of the file's is not held against it.
+    fn record(&self, uid: &str, name: &OsStr) -> io::Result<Result<Record, Damage>> {
+        let file = self.folder.join(name);
+        Ok(match durable::read(&file, MOST_BYTES) {
+            Ok(Some(sealed)) => Record::unseal(uid, &sealed),
+            Ok(None) => Err(Damage::TooLarge),
+            Err(error) if is_exhausted(&error) => return Err(durable::at(&file)(error)),
+            Err(error) => Err(Damage::Unreadable(error.to_string())),
+        })
     }
 
     fn file(&self, uid: &str, state: State) -> PathBuf {
@@ -213,6 +235,14 @@ fn parse(name: &str) -> Option<(String, State)> {
     is_uid(uid).then(|| (uid.to_owned(), state))
 }
 
-fn refused_number(name: &str) -> Option<u64> {
+/// Whether this process, or the machine, has no room to open a file.
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn refused_number(name: &str) -> Option<u32> {
     name.rsplit_once(REFUSED)?.1.parse().ok()
 }

@@ -34,7 +34,8 @@ pub(super) fn ask(
     read(&answer, units).ok_or_else(|| format!("policy {name}: a position is out of range"))
 }
 
-fn hardware(source: &str, node: Option<&str>, units: &[Unit]) -> Hardware {
+/// Hardware as a policy is asked about it.
+pub(crate) fn hardware(source: &str, node: Option<&str>, units: &[Unit]) -> Hardware {
     let mut texts = Texts::default();
     let mut position = |text: &str| texts.position(&Arc::from(text));
     let source = position(source);
@@ -71,7 +72,7 @@ fn hardware(source: &str, node: Option<&str>, units: &[Unit]) -> Hardware {
 
 /// The answer as objects of the API; `None`: a position in it does not exist, which the engine has
 /// ruled out.
-fn read(answer: &Announcement, units: &[Unit]) -> Option<Announced> {
+pub(crate) fn read(answer: &Announcement, units: &[Unit]) -> Option<Announced> {
     let text = |at: u32| answer.strings.get(usize::try_from(at).ok()?).cloned();
     let names =
         |column: &[u32]| -> Option<Vec<String>> { column.iter().map(|at| text(*at)).collect() };

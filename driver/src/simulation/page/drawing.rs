@@ -17,8 +17,8 @@ pub(super) fn drawing(contenders: &[Ran], at: f64) -> String {
     };
     let when = if first.samples.len() > 2 && at.is_finite() {
         format!(
-            "{}, when under {} it is at its worst",
-            moment(at),
+            "At {}, when under {} it is at its worst",
+            super::chart::moment(at, first.length),
             first.name
         )
     } else {
@@ -131,14 +131,4 @@ fn group(group: &Group, ran: &Ran) -> String {
     }
     html.push_str("</div></div>");
     html
-}
-
-fn moment(minutes: f64) -> String {
-    if minutes >= 1440.0 {
-        format!("On day {:.1}", minutes / 1440.0)
-    } else if minutes >= 60.0 {
-        format!("After {:.1} hours", minutes / 60.0)
-    } else {
-        format!("After {minutes:.0} minutes")
-    }
 }

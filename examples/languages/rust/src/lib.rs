@@ -26,7 +26,10 @@ impl Select for TightestGroup {
                 continue;
             };
             let free = request.devices().filter(|device| !taken.contains(device));
-            let groups = Groups::of(free, NVLINK_GROUP);
+            // A group that is no text is none: the attribute is declared as text.
+            let group_of =
+                |device: Device<'_>| device.get(NVLINK_GROUP).and(device.key(NVLINK_GROUP));
+            let groups = Groups::by(free, group_of);
             let Some(group) = groups.tightest(count as usize) else {
                 continue;
             };

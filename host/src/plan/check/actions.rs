@@ -5,7 +5,7 @@ use crate::plan::grants::{
     Below, DaemonGrant, Grant, Grants, Name, OptionGrant, PropertyGrant, Scalar, Span, SysfsGrant,
     sensitive,
 };
-use crate::plan::{ClaimOnNode, DeviceOfClaim, Step};
+use crate::plan::{ClaimOnNode, DeviceOfClaim, Step, UnitId};
 use crate::policy::configuration::{Action, Placement, Plan, Variable};
 
 /// What `bind-pci-driver` without a driver is called in grants.
@@ -445,6 +445,15 @@ pub(in crate::plan) fn step(action: &Action, claim: &ClaimOnNode) -> Option<Step
         units.dedup();
         Some(units)
     };
+    step_on(action, unit, units)
+}
+
+/// The step in terms of what its positions stand for.
+pub(in crate::plan) fn step_on(
+    action: &Action,
+    unit: impl Fn(u32) -> Option<UnitId>,
+    units: impl Fn(&[u32]) -> Option<Vec<UnitId>>,
+) -> Option<Step> {
     Some(match action {
         Action::SetComputeMode(step) => Step::SetComputeMode {
             unit: unit(step.device)?,

@@ -1,82 +1,95 @@
-//! Which policy sets up which devices of a claim.
-
-use std::collections::BTreeSet;
+//! A claim in parts: whose devices are whose to set up.
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
 
-use super::read::{allocation, results};
-use super::{ClaimError, ClaimOnNode};
-use crate::configuration::Rule;
+use super::{ClaimError, ClaimOnNode, DeviceOfClaim};
 
-/// The devices of a claim whose requests one policy serves, as a claim of their own: positions in plans
-/// and questions are positions in this part.
+/// Some of a claim's devices, as a claim of their own: positions in plans and questions are positions in
+/// this part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// The policy; `None`: no rule matches, so the devices are exposed and nothing else is done.
-    pub policy: Option<String>,
-    /// The devices, and the parameters that hold for them.
+    /// The requests that it is about, as in [`DeviceOfClaim::request`].
+    pub requests: Vec<String>,
+    /// The devices that serve them, and the parameters that hold for them.
     pub claim: ClaimOnNode,
+    /// Where these devices are in the whole claim.
+    pub positions: Vec<usize>,
 }
 
 impl ClaimOnNode {
-    /// Divides the claim by the policies that serve its requests: the first rule that matches decides,
-    /// as when the devices were chosen. `claim` is the object that this was read from.
+    /// The part of the claim that is about these requests.
+    #[must_use]
+    pub fn part(&self, requests: Vec<String>) -> Part {
+        let (positions, devices) = self
+            .devices
+            .iter()
+            .enumerate()
+            .filter(|(_, device)| requests.contains(&device.request))
+            .map(|(position, device)| (position, device.clone()))
+            .unzip();
+        let parameters = self.parameters.iter().filter_map(|parameters| {
+            let mut own = parameters.clone();
+            own.requests.retain(|request| requests.contains(request));
+            (!own.requests.is_empty()).then_some(own)
+        });
+        Part {
+            claim: Self {
+                devices,
+                parameters: parameters.collect(),
+                uid: self.uid.clone(),
+                name: self.name.clone(),
+                namespace: self.namespace.clone(),
+                node: self.node.clone(),
+            },
+            requests,
+            positions,
+        }
+    }
+
+    /// Divides the claim by who sets up its requests, in the order of the devices. `who` is asked once
+    /// for each request, by its device class; requests for which it answers the `same` stay together.
+    /// `object` is what this was read from.
     ///
     /// # Errors
-    /// A device serves a request that the claim does not make.
-    pub fn parts(self, claim: &ResourceClaim, rules: &[Rule]) -> Result<Vec<Part>, ClaimError> {
-        let mut parts: Vec<Part> = Vec::new();
-        let Self {
-            devices,
-            parameters,
-            ..
-        } = &self;
-        for device in devices {
+    /// A device serves a request that the claim does not make, or `who` cannot tell.
+    pub fn divide<W, E: From<ClaimError>>(
+        &self,
+        object: &ResourceClaim,
+        mut who: impl FnMut(&str) -> Result<W, E>,
+        same: impl Fn(&W, &W) -> bool,
+    ) -> Result<Vec<(W, Part)>, E> {
+        let mut groups: Vec<(W, Vec<String>)> = Vec::new();
+        for DeviceOfClaim {
+            request, device, ..
+        } in &self.devices
+        {
+            if groups
+                .iter()
+                .any(|(_, requests)| requests.contains(request))
+            {
+                continue;
+            }
             let class =
-                request_class(claim, &device.request).ok_or_else(|| ClaimError::NoSuchRequest {
+                request_class(object, request).ok_or_else(|| ClaimError::NoSuchRequest {
                     claim: format!("{}/{}", self.namespace, self.name),
-                    device: device.device.clone(),
-                    request: device.request.clone(),
+                    device: device.clone(),
+                    request: request.clone(),
                 })?;
-            let drivers: BTreeSet<&str> = allocation(claim)
-                .into_iter()
-                .flat_map(results)
-                .filter(|result| result.request == device.request)
-                .map(|result| result.driver.as_str())
-                .collect();
-            let matches = |rule: &&Rule| {
-                let labels = claim.metadata.labels.as_ref();
-                rule.matches(class, &self.namespace, labels, drivers.iter().copied())
-            };
-            let policy = rules.iter().find(matches).map(|rule| rule.policy.clone());
-            match parts.iter_mut().find(|part| part.policy == policy) {
-                Some(part) => part.claim.devices.push(device.clone()),
-                None => parts.push(Part {
-                    policy,
-                    claim: Self {
-                        devices: vec![device.clone()],
-                        parameters: Vec::new(),
-                        ..self.clone()
-                    },
-                }),
+            let found = who(class)?;
+            match groups.iter_mut().find(|(other, _)| same(other, &found)) {
+                Some((_, requests)) => requests.push(request.clone()),
+                None => groups.push((found, vec![request.clone()])),
             }
         }
-        for part in &mut parts {
-            let served = super::parameters::requests(&part.claim.devices);
-            let own = parameters.iter().filter_map(|parameters| {
-                let mut own = parameters.clone();
-                own.requests.retain(|name| served.contains(&name.as_str()));
-                (!own.requests.is_empty()).then_some(own)
-            });
-            part.claim.parameters = own.collect();
-        }
-        Ok(parts)
+        let parts = groups.into_iter();
+        Ok(parts
+            .map(|(who, requests)| (who, self.part(requests)))
+            .collect())
     }
 }
 
 /// The device class of `request`, or of the alternative after the `/`.
-#[must_use]
-pub fn request_class<'a>(claim: &'a ResourceClaim, request: &str) -> Option<&'a str> {
+fn request_class<'a>(claim: &'a ResourceClaim, request: &str) -> Option<&'a str> {
     let requests = claim.spec.as_ref()?.devices.as_ref()?.requests.as_ref()?;
     let (name, alternative) = match request.split_once('/') {
         Some((name, alternative)) => (name, Some(alternative)),

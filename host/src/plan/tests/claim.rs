@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::super::{ClaimError, ClaimOnNode};
 use super::{claim, read, result};
-use crate::configuration::Rule;
 use crate::policy::configuration::Placement;
 
 fn requests() -> Value {
@@ -153,13 +152,7 @@ fn the_counters_tell_who_has_a_gpu_alone() {
 }
 
 #[test]
-fn the_first_rule_that_matches_says_who_serves_a_request() {
-    let rule = |policy: &str, class: Option<&str>, driver: &str| Rule {
-        policy: policy.to_owned(),
-        device_classes: class.map(str::to_owned).into_iter().collect(),
-        drivers: [driver.to_owned()].into(),
-        ..Rule::default()
-    };
+fn each_part_of_a_claim_is_a_claim_of_its_own() {
     let config = json!([
         config("FromClaim", &[], "Long"),
         config("FromClaim", &["other"], "Short")
@@ -171,35 +164,35 @@ fn the_first_rule_that_matches_says_who_serves_a_request() {
     ]);
     let claim = claim(requests(), results, config);
     let on_node = read(&claim).unwrap();
-    let rules = [
-        rule("nic", None, "nic.example.com"),
-        rule("sharing", Some("gpu"), "gpu.nvidia.com"),
-    ];
-    let parts = on_node.clone().parts(&claim, &rules).unwrap();
-    assert_eq!(parts.len(), 2);
-    assert_eq!(parts[0].policy.as_deref(), Some("sharing"));
-    let names: Vec<_> = parts[0]
-        .claim
-        .devices
-        .iter()
-        .map(|d| d.device.as_str())
-        .collect();
-    assert_eq!(names, ["gpu-0", "gpu-1"]);
-    assert_eq!(held(&parts[0].claim, "gpu"), ["Long"]);
+    let mut asked = Vec::new();
+    let who = |class: &str| {
+        asked.push(class.to_owned());
+        Ok::<_, ClaimError>(class == "gpu")
+    };
+    let parts = on_node.divide(&claim, who, bool::eq).unwrap();
+    assert_eq!(asked, ["gpu", "mig"], "once for each request");
+    let [(true, gpus), (false, others)] = &parts[..] else {
+        panic!("{parts:?}")
+    };
+    let names = gpus.claim.devices.iter().map(|d| d.device.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["gpu-0", "gpu-1"]);
     assert_eq!(
-        parts[0].claim.parameters.len(),
-        1,
-        "what is for others is not told"
+        (&gpus.positions, &others.positions),
+        (&vec![0, 2], &vec![1])
     );
-    assert_eq!(parts[1].policy, None);
-    assert_eq!(held(&parts[1].claim, "other"), ["Long", "Short"]);
+    assert_eq!(held(&gpus.claim, "gpu"), ["Long"]);
+    let told = gpus.claim.parameters.len();
+    assert_eq!(told, 1, "what is for others is not told");
+    assert_eq!(held(&others.claim, "other"), ["Long", "Short"]);
+    assert_eq!(on_node.part(gpus.requests.clone()), *gpus);
+
+    let together = on_node.divide(&claim, |_| Ok::<_, ClaimError>(()), |_, _| true);
+    assert_eq!(together.unwrap()[0].1.claim, on_node);
 
     let mut wrong = on_node;
     wrong.devices[0].request = "gone".to_owned();
-    assert!(matches!(
-        wrong.parts(&claim, &rules),
-        Err(ClaimError::NoSuchRequest { .. })
-    ));
+    let wrong = wrong.divide(&claim, |_| Ok(()), |_, _| true);
+    assert!(matches!(wrong, Err(ClaimError::NoSuchRequest { .. })));
 }
 
 #[test]

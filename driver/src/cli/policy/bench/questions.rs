@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use supercargo_guest::testkit::{
-    Amount, CounterSet, Draw, Fixture, FixtureDevice, FixtureRequest, FixtureValue,
+    Amount, CounterSet, Draw, Fixture, FixtureDevice, FixtureRequest, FixtureUnit, FixtureValue,
 };
 use supercargo_host::allocator::{Allocator, Features};
 use supercargo_host::journal::Question;
@@ -11,9 +11,9 @@ use supercargo_host::placement::question;
 use supercargo_host::plan;
 use supercargo_host::policy::configuration::CandidateParameters;
 use supercargo_host::policy::domain::{CandidateNode, Clique, Domain};
-use supercargo_host::policy::inventory::{Fact, Hardware, HealthEvent, Incident, Unit};
+use supercargo_host::policy::inventory::{HealthEvent, Incident};
 use supercargo_host::policy::types::ParameterSource;
-use supercargo_host::policy::{Hook, Interests, Texts, Value};
+use supercargo_host::policy::{Hook, Interests};
 
 use crate::fixtures::{self, Candidate, Case, Scene};
 
@@ -23,19 +23,19 @@ const GROUP: usize = 4;
 const PER_CLAIM: usize = 32;
 
 /// What the questions are made of.
-pub(super) struct Questions<'c> {
+pub(in crate::cli::policy) struct Questions<'c> {
     interests: Interests,
     cases: &'c [Case],
 }
 
 /// A question, and for `select` the cluster behind it.
-pub(super) struct Asked {
-    pub(super) question: Question,
-    pub(super) scene: Option<Scene>,
+pub(in crate::cli::policy) struct Asked {
+    pub(in crate::cli::policy) question: Question,
+    pub(in crate::cli::policy) scene: Option<Scene>,
 }
 
 impl<'c> Questions<'c> {
-    pub(super) fn new(interests: &Interests, cases: &'c [Case]) -> Self {
+    pub(in crate::cli::policy) fn new(interests: &Interests, cases: &'c [Case]) -> Self {
         Self {
             interests: interests.clone(),
             cases,
@@ -43,7 +43,12 @@ impl<'c> Questions<'c> {
     }
 
     /// The question to a hook; none where it cannot be made.
-    pub(super) fn of(&self, hook: Hook, devices: usize, candidate: &Candidate) -> Option<Asked> {
+    pub(in crate::cli::policy) fn of(
+        &self,
+        hook: Hook,
+        devices: usize,
+        candidate: &Candidate,
+    ) -> Option<Asked> {
         let alone = |question| {
             Some(Asked {
                 question,
@@ -69,11 +74,7 @@ impl<'c> Questions<'c> {
                 })
             }
             Hook::Place => alone(Question::Place(domain(devices))),
-            Hook::Validate => alone(Question::Validate(CandidateParameters {
-                driver: self.driver().as_str().into(),
-                source: ParameterSource::Claim,
-                json: "{}".into(),
-            })),
+            Hook::Validate => alone(self.parameters()),
             Hook::Prepare | Hook::Unprepare => {
                 let fixture = self.fixture(devices, devices.min(PER_CLAIM));
                 let scene = fixtures::scene(&fixture).ok()?;
@@ -88,9 +89,47 @@ impl<'c> Questions<'c> {
                     Question::Unprepare(asked)
                 })
             }
-            Hook::Publish => alone(Question::Publish(hardware(devices))),
+            Hook::Publish => alone(self.hardware(devices).ok()?),
             Hook::Assess => alone(Question::Assess(incident(devices))),
         }
+    }
+
+    /// The parameters of the first fixture that has some.
+    fn parameters(&self) -> Question {
+        let asked = self
+            .cases
+            .iter()
+            .filter(|case| case.fixture.hook.as_deref() == Some("validate"));
+        let asked = asked.map(|case| serde_json::json!({"validate": case.fixture.question}));
+        let mut known = asked.filter_map(|asked| serde_json::from_value(asked).ok());
+        known.next().unwrap_or_else(|| {
+            Question::Validate(CandidateParameters {
+                driver: self.driver().as_str().into(),
+                source: ParameterSource::Claim,
+                json: "{}".into(),
+            })
+        })
+    }
+
+    /// So many units, of each of which as much is known as of the first in the fixtures.
+    fn hardware(&self, units: usize) -> Result<Question, String> {
+        let known = self.cases.iter().flat_map(|case| &case.fixture.hardware);
+        let mut known = known
+            .map(|unit| &unit.facts)
+            .filter(|facts| !facts.is_empty());
+        let facts = known.next().cloned().unwrap_or_else(|| {
+            let facts = [("pci.vendor", 0x10de), ("nvml.memory-bytes", 80 << 30)];
+            let fact = |(name, value): (&str, i64)| (name.to_owned(), FixtureValue::Int(value));
+            facts.into_iter().map(fact).collect()
+        });
+        let mut fixture = Fixture::new(self.driver());
+        fixture.hardware = (0..units)
+            .map(|at| FixtureUnit {
+                id: format!("0000:{at:02x}:00.0"),
+                facts: facts.clone(),
+            })
+            .collect();
+        fixtures::publish_question(&fixture, &self.interests)
     }
 
     fn driver(&self) -> String {
@@ -221,28 +260,6 @@ fn domain(nodes: usize) -> Domain {
             .collect(),
         ..Domain::default()
     }
-}
-
-fn hardware(units: usize) -> Hardware {
-    let mut texts = Texts::default();
-    let mut hardware = Hardware::default();
-    for at in 0..units {
-        let id = texts.position(&format!("0000:{at:02x}:00.0").as_str().into());
-        let source = texts.position(&"pci".into());
-        hardware.units.push(Unit { id, source });
-        for (name, value) in [
-            ("pci.numa-node", number(at / GROUP)),
-            ("pci.vendor", 0x10de),
-        ] {
-            hardware.facts.push(Fact {
-                unit: number(at),
-                name: texts.position(&name.into()),
-                value: Value::Int(i64::from(value)),
-            });
-        }
-    }
-    hardware.strings = texts.into_strings();
-    hardware
 }
 
 fn incident(devices: usize) -> Incident {

@@ -1,16 +1,19 @@
 //! `--random`: clusters that nobody thought of, and the smallest one that shows the fault.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
 use supercargo_host::objects::write;
+use supercargo_host::policy::Hook;
 
 use super::Measure;
 use crate::cli::Failure;
 use crate::fixtures::random::{By, Fault, Generator, judge, shrink};
-use crate::fixtures::{Candidate, Case};
+use crate::fixtures::{self, Candidate, Case};
+
+/// The hooks that a cluster with claims has a question for.
+const ASKED: [Hook; 3] = [Hook::Select, Hook::Prepare, Hook::Unprepare];
 
 /// Random clusters.
 #[derive(Debug, Args)]
@@ -18,7 +21,8 @@ pub(super) struct RandomFlags {
     /// Try so many random clusters too, made of what the policy declares and the fixtures show
     ///
     /// The policy must not trap, run over a limit, propose devices that it may not, or propose nothing
-    /// but what breaks a rule. What fails is made as small as it can be and written as a fixture.
+    /// but what breaks a rule, nor trap or run over a limit when it plans for the claims that got
+    /// devices. What fails is made as small as it can be and written as a fixture.
     #[arg(long, value_name = "N")]
     random: Option<u32>,
 
@@ -61,6 +65,14 @@ impl RandomFlags {
             return Ok(None);
         };
         let (_, policy) = candidate.load(&super::settings(cases))?;
+        let hooks = &policy.description().hooks;
+        if !hooks.iter().any(|hook| ASKED.contains(hook)) {
+            return Ok(Some(Search {
+                tried: 0,
+                seed: self.seed,
+                found: None,
+            }));
+        }
         let generator = Generator::new(&policy.description().interests, cases);
         let by = self.worse_by.map(|measure| By {
             measure: match measure {
@@ -77,17 +89,10 @@ impl RandomFlags {
                 continue;
             };
             let (small, fault) = shrink(fixture, fault, candidate, by.as_ref());
-            let inner = folder.join("fixtures");
-            let into = if inner.is_dir() {
-                inner
-            } else {
-                folder.to_owned()
-            };
-            let into = if into.is_file() {
-                into.parent().map(Path::to_owned).unwrap_or_default()
-            } else {
-                into
-            };
+            let mut into = fixtures::folder_of(folder);
+            if into.is_file() {
+                into.pop();
+            }
             let file = into.join(format!("random-{seed}.yaml"));
             let value = serde_json::to_value(fault.expectation(small)).unwrap_or_default();
             let comment = format!(
@@ -95,7 +100,7 @@ impl RandomFlags {
                 fault.told.replace('\n', " ")
             );
             let text = format!("{comment}{}", write::yaml_values(&[value]));
-            fs::write(&file, &text)?;
+            Failure::write(&file, &text)?;
             return Ok(Some(Search {
                 tried: tried + 1,
                 seed: self.seed,
@@ -122,6 +127,10 @@ impl Search {
 
     pub(super) fn told(&self) -> String {
         match &self.found {
+            None if self.tried == 0 => {
+                let asked = ASKED.map(Hook::name).join(", ");
+                format!("no random cluster was tried: the policy has none of the hooks {asked}\n")
+            }
             None => format!(
                 "{} random clusters from seed {}: no fault found\n",
                 self.tried, self.seed

@@ -1,6 +1,6 @@
 //! From a claim, what its devices expose, and what policies add, to a CDI file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use supercargo_host::plan::{ClaimOnNode, DeviceOfClaim};
 
@@ -24,7 +24,7 @@ pub(in crate::node::claims) struct Composed<'a> {
 }
 
 /// The names of the claim's devices in its file, in order: `<uid>-<device>`, and where the claim has a
-/// device of that name twice (two shares, or administrative access besides) the position after it.
+/// any device twice (two shares, or administrative access besides) the position after each.
 pub(in crate::node::claims) fn device_names(claim: &ClaimOnNode) -> Vec<String> {
     tails(claim)
         .into_iter()
@@ -33,20 +33,19 @@ pub(in crate::node::claims) fn device_names(claim: &ClaimOnNode) -> Vec<String> 
 }
 
 fn tails(claim: &ClaimOnNode) -> Vec<String> {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for device in &claim.devices {
-        *times.entry(&device.device).or_default() += 1;
-    }
-    claim
+    let names: BTreeSet<&str> = claim
         .devices
         .iter()
-        .enumerate()
-        .map(
-            |(position, device)| match times.get(device.device.as_str()) {
-                Some(2..) => format!("{}-{position}", device.device),
-                _ => device.device.clone(),
-            },
-        )
+        .map(|one| one.device.as_str())
+        .collect();
+    // After each, because `gpu-0` with a 1 after it may be another device's name.
+    let repeated = names.len() < claim.devices.len();
+    let devices = claim.devices.iter().enumerate();
+    devices
+        .map(|(position, device)| match repeated {
+            true => format!("{}-{position}", device.device),
+            false => device.device.clone(),
+        })
         .collect()
 }
 
@@ -56,12 +55,11 @@ pub(in crate::node::claims) fn compose(composed: Composed<'_>) -> Spec {
     let mut shared = ContainerEdits::default();
     let mut devices: Vec<Device> = device_names(claim)
         .into_iter()
-        .zip(tails(claim))
-        .zip(&claim.devices)
+        .zip(variables(claim))
         .zip(composed.exposures)
-        .map(|(((name, tail), device), exposure)| {
+        .map(|((name, variables), exposure)| {
             let mut edits = ContainerEdits::from(exposure);
-            edits.env.extend(holding(&tail, device));
+            edits.env.extend(variables);
             Device {
                 name,
                 container_edits: edits,
@@ -86,8 +84,17 @@ pub(in crate::node::claims) fn compose(composed: Composed<'_>) -> Spec {
     Spec::new(composed.kind, annotations, devices, shared)
 }
 
-/// How the claim holds a device, for programs that share one: `SUPERCARGO_<DEVICE>_SHARE_ID`,
-/// `..._ADMIN_ACCESS` and `..._CAPACITY_<NAME>`.
+/// How the claim holds each of its devices, for programs that share one: `NAME=value` of
+/// `SUPERCARGO_<DEVICE>_SHARE_ID`, `..._ADMIN_ACCESS` and `..._CAPACITY_<NAME>`.
+#[must_use]
+pub fn variables(claim: &ClaimOnNode) -> Vec<Vec<String>> {
+    let tails = tails(claim);
+    let devices = tails.iter().zip(&claim.devices);
+    devices
+        .map(|(tail, device)| holding(tail, device))
+        .collect()
+}
+
 fn holding(tail: &str, device: &DeviceOfClaim) -> Vec<String> {
     let name = |text: &str| -> String {
         text.chars()
@@ -166,4 +173,32 @@ pub(super) fn mount_options(writable: bool, executable: bool) -> Vec<String> {
         .chain((!executable).then_some("noexec"))
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_two_devices_of_a_claim_have_one_name() {
+        let device = |name: &str| json!({"request": "r", "driver": "d", "pool": "p", "device": name, "unit": "u"});
+        let claim = |names: &[&str]| -> ClaimOnNode {
+            let devices: Vec<_> = names.iter().map(|name| device(name)).collect();
+            serde_json::from_value(
+                json!({"uid": "u", "name": "c", "namespace": "ns", "node": "n",
+                "devices": devices, "parameters": []}),
+            )
+            .unwrap()
+        };
+        assert_eq!(
+            device_names(&claim(&["gpu-0", "gpu-1"])),
+            ["u-gpu-0", "u-gpu-1"]
+        );
+        assert_eq!(
+            device_names(&claim(&["gpu-0", "gpu-0", "gpu-0-1"])),
+            ["u-gpu-0-0", "u-gpu-0-1", "u-gpu-0-1-2"]
+        );
+    }
 }

@@ -52,7 +52,7 @@ impl SpecFiles {
     /// the runtime would stumble.
     pub(in crate::node::claims) fn write(&self, uid: &str, spec: &Spec) -> io::Result<()> {
         let text = serde_json::to_vec(spec)?;
-        durable::replace(&self.file(uid), &text, Wait::ForDisk)
+        durable::put(&self.file(uid), &text, Wait::ForContent)
     }
 
     /// Whether a claim has a file.
@@ -65,6 +65,11 @@ impl SpecFiles {
         durable::remove(&self.file(uid))
     }
 
+    /// Removes the file of a claim that nobody knows.
+    pub(in crate::node::claims) fn sweep(&self, uid: &str) {
+        sweep(&self.file(uid));
+    }
+
     /// All files of this driver. Unfinished ones are removed on the way.
     pub(in crate::node::claims) fn find(&self) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();
@@ -73,8 +78,7 @@ impl SpecFiles {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             if durable::is_unfinished(name) && name.contains(&self.prefix()) {
-                durable::remove(&entry.path())?;
-                reached(FaultPoint::Swept);
+                sweep(&entry.path());
             } else if let Some(uid) = self.uid(name) {
                 found.push(Found {
                     checkpoint: checkpoint(&entry.path()),
@@ -98,6 +102,14 @@ impl SpecFiles {
         let uid = name.strip_prefix(&self.prefix())?.strip_suffix(".json")?;
         is_uid(uid).then_some(uid)
     }
+}
+
+/// Removes what nobody needs. What cannot be removed is in nobody's way.
+fn sweep(file: &Path) {
+    if let Err(error) = durable::remove(file) {
+        tracing::warn!(%error, "a CDI file that belongs to no claim stays");
+    }
+    reached(FaultPoint::Swept);
 }
 
 fn checkpoint(file: &Path) -> Option<String> {

@@ -142,10 +142,11 @@ impl HostFiles {
             source,
         };
         let root = File::open(&self.root).map_err(unreadable)?;
+        // Not with `NOFOLLOW`: that opens a link at the end of the path rather than refusing it.
         let opened = rustix::fs::openat2(
             &root,
             path,
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            OFlags::PATH | OFlags::CLOEXEC,
             Mode::empty(),
             ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
         );
@@ -186,3 +187,6 @@ fn stage(stage: HookStage) -> &'static str {
         HookStage::Poststop => "poststop",
     }
 }
+
+#[cfg(test)]
+mod tests;

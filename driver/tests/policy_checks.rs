@@ -1,0 +1,123 @@
+//! What `policy inspect` and `policy check` say of a good component, of one that imports, and of one
+//! that differs from the contract: held as files.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use supercargo_guest_build::Builder;
+use tempfile::TempDir;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// A component as it lies in the target folder.
+fn nvlink_groups() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let builder = Builder::new(root()).unwrap();
+        builder.build("nvlink-groups").unwrap().path
+    })
+}
+
+/// What the program says, run in the folder of the component.
+fn told(component: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+        .args(arguments)
+        .arg(component.file_name().unwrap())
+        .current_dir(component.parent().unwrap())
+        .env("NO_COLOR", "1")
+        .env_remove("COLUMNS")
+        .output()
+        .unwrap();
+    let mut told = format!("exit {}\n", output.status.code().unwrap());
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            told.push_str(&format!("----- {name}\n{}", String::from_utf8_lossy(bytes)));
+        }
+    }
+    told
+}
+
+/// Without what differs with the compiler and the machine: digests, sizes, times.
+fn snapshot(name: &str, text: &str) {
+    insta::with_settings!({
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        filters => [
+            (r"sha256:[0-9a-f]{12,64}", "sha256:DIGEST"),
+            (r"\d+\.\d KiB( of| \()", "SIZE$1"),
+            (r"\d+\.\d KiB after", "SIZE after"),
+            (r"SIZE \(\d+ bytes\)", "SIZE"),
+            (r"\d+\.\d of (\d+) ms +", "TIME of $1 ms  "),
+            (r#"("?)(bytes|nanos|memoryBytes|memoryBytesAfterDescribe|initialMemoryBytes)("?): \d+"#, "$1$2$3: N"),
+            (r"\d+\.\d MiB( of| to begin| after)", "SIZE$1"),
+            (r"HOOK +TIME +MEMORY +ANSWER", "HOOK  TIME  MEMORY  ANSWER"),
+        ],
+    }, {
+        insta::assert_snapshot!(format!("checks-{name}"), text);
+    });
+}
+
+/// A component from its text.
+fn component(name: &str, text: &str) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join(name);
+    std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+    (folder, file)
+}
+
+#[test]
+fn a_policy_is_shown_for_people_and_for_programs() {
+    for format in ["table", "json", "yaml"] {
+        let shown = told(nvlink_groups(), &["policy", "inspect", "-o", format]);
+        snapshot(&format!("inspect-{format}"), &shown);
+    }
+}
+
+#[test]
+fn a_good_policy_is_called_once_for_each_hook() {
+    for format in ["table", "json", "yaml"] {
+        let checked = told(nvlink_groups(), &["policy", "check", "-o", format]);
+        snapshot(&format!("good-{format}"), &checked);
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_the_schema_are_told() {
+    let settings = r#"{"groupSize": -4}"#;
+    let checked = told(
+        nvlink_groups(),
+        &["policy", "check", "--settings", settings],
+    );
+    snapshot("settings", &checked);
+}
+
+#[test]
+fn imports_come_with_what_helps_in_the_language() {
+    let text = r#"(component
+        (import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))
+        (@custom "producers" "componentize-py")
+    )"#;
+    let (_folder, file) = component("clock.wasm", text);
+    snapshot("imports", &told(&file, &["policy", "check"]));
+}
+
+#[test]
+fn a_difference_from_the_contract_is_shown_with_its_line() {
+    let text = r#"(component
+        (core module $module (func (export "describe") (result i32) i32.const 7))
+        (core instance $instance (instantiate $module))
+        (func $describe (result u32) (canon lift (core func $instance "describe")))
+        (instance $about (export "describe" (func $describe)))
+        (export "supercargo:policy/about@0.1.0" (instance $about))
+    )"#;
+    let (_folder, file) = component("other.wasm", text);
+    snapshot("difference", &told(&file, &["policy", "check"]));
+}
