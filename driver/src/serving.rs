@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use supercargo_host::allocator::Allocator;
-use supercargo_host::configuration::{Configuration, PolicyEntry};
+use supercargo_host::configuration::{Configuration, PolicyEntry, Rule};
 use supercargo_host::placement::Placement;
 use supercargo_host::policy::{CountsSnapshot, Digest, Engine, Hook, Policy, Registry, Status};
 

@@ -163,8 +163,8 @@ impl Task {
         let times = self.wanted.times(&claim, Timestamp::now());
         let statuses: Vec<AllocatedDeviceStatus> = devices
             .iter()
-            .zip(times)
-            .map(|(device, since)| status(&self.driver, device, since))
+            .zip(&times)
+            .map(|(device, since)| status(&self.driver, device, *since))
             .collect();
         let status = json!({ "devices": statuses });
         let ClaimRef {
@@ -180,7 +180,7 @@ impl Task {
             Err(error) => judge(&claim, &error),
         };
         self.metrics.status_write(verdict.name());
-        self.wanted.wrote(&claim, verdict, Instant::now());
+        self.wanted.wrote(&claim, verdict, times, Instant::now());
     }
 }
 

@@ -263,7 +263,7 @@ impl Cluster {
     }
 
     /// The last lines of every log, each under its name.
-    fn log_tails(&self, lines: usize) -> Result<String, ClusterError> {
+    pub fn log_tails(&self, lines: usize) -> Result<String, ClusterError> {
         let folder = self.end.scratch.log();
         let mut paths = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at("read", &folder))? {

@@ -249,7 +249,7 @@ async fn clear(bed: &Bed, namespace: &str, prefix: &str) -> Outcome {
     let pods: Api<Pod> = Api::namespaced(bed.client(), namespace);
     let now = DeleteParams::default().grace_period(0);
     pods.delete_collection(&now, &ListParams::default()).await?;
-    bed.delete_namespace(namespace).await?;
+    bed.nothing_stays(namespace).await?;
     let nodes: Api<Node> = Api::all(bed.client());
     let ours = ListParams::default().labels(&format!("load={prefix}"));
     nodes

@@ -144,8 +144,14 @@ impl Wanted {
             .collect()
     }
 
-    /// Notes what came of a write.
-    pub(super) fn wrote(&mut self, claim: &ClaimRef, verdict: Verdict, now: Instant) {
+    /// Notes what came of a write that said these times.
+    pub(super) fn wrote(
+        &mut self,
+        claim: &ClaimRef,
+        verdict: Verdict,
+        times: Vec<Timestamp>,
+        now: Instant,
+    ) {
         match verdict {
             Verdict::Again(_) => {
                 let Some(waiting) = self.waiting.get_mut(claim) else {
@@ -161,7 +167,6 @@ impl Wanted {
                 self.waiting.remove(claim);
             }
             Verdict::Done => {
-                let times = self.times(claim, Timestamp::now());
                 if let Some(Waiting { devices, .. }) = self.waiting.remove(claim) {
                     let uid = claim.uid.clone();
                     self.written.put(uid, Written { devices, times });
