@@ -51,13 +51,13 @@ Exit status:
 const LONG: &str = "\
 Allocate devices to the pods and claims in manifests
 
-Reads DeviceClasses, ResourceSlices, Nodes, ResourceClaims, ResourceClaimTemplates, Pods and Jobs
-(resource.k8s.io v1, v1beta2 and v1beta1; YAML and JSON), allocates what is pending in the order
+Reads DeviceClasses, ResourceSlices, Nodes, ResourceClaims, ResourceClaimTemplates, Pods and Jobs \
+(resource.k8s.io v1, v1beta2 and v1beta1; YAML and JSON), allocates what is pending in the order \
 given, and prints who gets what. Nothing is sent anywhere.
 
-Claims that are allocated in the input keep their devices. Templates become claims as the
-controller makes them. A claim that several pods use is allocated once, and later pods go where it
-is. Nodes are taken in name order, or by score where a policy gives one. Without a policy the
+Claims that are allocated in the input keep their devices. Templates become claims as the \
+controller makes them. A claim that several pods use is allocated once, and later pods go where it \
+is. Nodes are taken in name order, or by score where a policy gives one. Without a policy the \
 answer is exactly kube-scheduler's.";
 
 /// Allocate devices to the pods and claims in manifests

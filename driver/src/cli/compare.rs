@@ -32,11 +32,11 @@ Exit status: 0 compared (whatever came of it), 2 bad input.";
 const LONG: &str = "\
 Compare policies with first fit on the same workloads
 
-Allocates the manifests once first fit, as kube-scheduler does, and once with each policy, and draws
-who gets which devices: a box for each group of devices that belong together, a letter for each
+Allocates the manifests once first fit, as kube-scheduler does, and once with each policy, and draws \
+who gets which devices: a box for each group of devices that belong together, a letter for each \
 workload. Below it stands what was gained. Nothing is sent anywhere.
 
-Groups are the partitions of a device (MIG) and the values of one attribute: the one given, or the
+Groups are the partitions of a device (MIG) and the values of one attribute: the one given, or the \
 one whose name speaks of locality (NVLink, partition, clique, NUMA, PCIe root).";
 
 /// How wide a picture is where the output is no terminal.

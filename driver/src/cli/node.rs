@@ -14,20 +14,20 @@ use crate::telemetry::LogFormat;
 const LONG_ABOUT: &str = "\
 Serve this node's devices to its kubelet
 
-The node driver announces the devices of its node as ResourceSlices, and makes them ready for the
-containers of a pod when the kubelet asks: it reads what the claim was given, asks the policy that the
-configuration names for a plan, holds the plan against the policy's grants, carries it out, and writes a
-CDI file that shows the containers their devices. Without a policy, containers get their devices as they
+The node driver announces the devices of its node as ResourceSlices, and makes them ready for the \
+containers of a pod when the kubelet asks: it reads what the claim was given, asks the policy that the \
+configuration names for a plan, holds the plan against the policy's grants, carries it out, and writes a \
+CDI file that shows the containers their devices. Without a policy, containers get their devices as they \
 are. What was done is remembered on disk and taken back when the last container is gone.
 
-One process serves one driver on one node, usually from a DaemonSet (examples/node). Flags have
+One process serves one driver on one node, usually from a DaemonSet (examples/node). Flags have \
 environment variables, so that a DaemonSet can set them from the pod's own fields.";
 
 const NOTES: &str = "\
 Policies:
-  --config names policies, what they are granted, and which requests each serves. Its `wasm` files are
-  looked for in --policy-dir. Any other NAME.wasm in that folder is a policy of its own, without settings
-  and grants, that serves what no rule of the configuration is for. Both are watched: what changes holds
+  --config names policies, what they are granted, and which requests each serves. Its `wasm` files are \
+  looked for in --policy-dir. Any other NAME.wasm in that folder is a policy of its own, without settings \
+  and grants, that serves what no rule of the configuration is for. Both are watched: what changes holds \
   from the next call on; what is refused is reported, and the last good version goes on serving.
 
 Probes and metrics (--address):
@@ -45,7 +45,7 @@ Examples:
   What would be done for a claim, without doing it
     supercargo plan -f claim.yaml --topology node.yaml --config config.yaml
 
-Exit status: 0 told to end (SIGTERM, SIGINT) and everything finished, 1 could not go on,
+Exit status: 0 told to end (SIGTERM, SIGINT) and everything finished, 1 could not go on, \
 2 bad flags, configuration or topology.";
 
 /// Serve this node's devices to its kubelet

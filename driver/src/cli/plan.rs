@@ -36,14 +36,14 @@ Exit status:
 const LONG: &str = "\
 Show what would be done to a node for a claim, and whether it is granted
 
-Reads ResourceClaims with their DeviceClasses, templates and pods, puts them on a node whose hardware
-a topology describes, and asks the policies that the configuration maps them to what is to be done.
-The plan is held against the policies' grants as on a real node, and shown as a diff against the
-hardware; what is not granted is told with the lines that are missing. What is granted is tried on a
-simulation of the hardware, which tells what the host itself adds: the steps that a device needs
+Reads ResourceClaims with their DeviceClasses, templates and pods, puts them on a node whose hardware \
+a topology describes, and asks the policies that the configuration maps them to what is to be done. \
+The plan is held against the policies' grants as on a real node, and shown as a diff against the \
+hardware; what is not granted is told with the lines that are missing. What is granted is tried on a \
+simulation of the hardware, which tells what the host itself adds: the steps that a device needs \
 where no policy plans for it, and what containers see of each device. Nothing else is touched.
 
-A claim that is not allocated yet is allocated first, as `supercargo allocate` does it. One that is
+A claim that is not allocated yet is allocated first, as `supercargo allocate` does it. One that is \
 must hold devices of the pool that has the node's name.";
 
 /// Show what would be done to a node for a claim, and whether it is granted

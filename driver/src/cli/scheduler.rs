@@ -16,13 +16,13 @@ use crate::telemetry::LogFormat;
 const LONG_ABOUT: &str = "\
 Extend a kube-scheduler: policies decide which node and which devices
 
-The kube-scheduler asks an extender about the nodes that are left after its own rules. Supercargo answers
+The kube-scheduler asks an extender about the nodes that are left after its own rules. Supercargo answers \
 with the allocator and the policies of the configuration.
 
-In owning mode (--mode own) Supercargo allocates the claims of the pods that name its scheduler, and binds
-them: give it a kube-scheduler of its own, whose profile has the DynamicResources plugin disabled. In
-co-existing mode (--mode coexist) the plugin goes on allocating, and Supercargo only says which nodes not to
-take and which to take first. One device must never have two allocators, so --mode own starts only when
+In owning mode (--mode own) Supercargo allocates the claims of the pods that name its scheduler, and binds \
+them: give it a kube-scheduler of its own, whose profile has the DynamicResources plugin disabled. In \
+co-existing mode (--mode coexist) the plugin goes on allocating, and Supercargo only says which nodes not to \
+take and which to take first. One device must never have two allocators, so --mode own starts only when \
 admission makes sure that nobody else allocates devices of its drivers (examples/scheduler/own/guard.yaml).";
 
 const NOTES: &str = "\
@@ -31,7 +31,7 @@ What the kube-scheduler has to know (KubeSchedulerConfiguration, examples/schedu
   nodeCacheCapable: true; no managedResources, for claims do not count there; never ignorable in owning mode.
 
 Replicas (--mode own):
-  One of them leads, by a Lease, and is ready; the others wait. A leader that dies is replaced when its Lease
+  One of them leads, by a Lease, and is ready; the others wait. A leader that dies is replaced when its Lease \
   has run out. What it left half done is completed when its pod is scheduled again, or undone after --grace.
 
 Probes and metrics (--address):
@@ -46,7 +46,7 @@ Examples:
   In a cluster
     kubectl apply -f examples/scheduler/own
 
-Exit status: 0 told to end (SIGTERM, SIGINT) and everything finished, 1 could not go on,
+Exit status: 0 told to end (SIGTERM, SIGINT) and everything finished, 1 could not go on, \
 2 bad flags, configuration or certificates.";
 
 /// Extend a kube-scheduler with policies

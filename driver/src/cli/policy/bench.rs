@@ -39,12 +39,12 @@ Exit status: 0 measured, 1 a hook fails, 2 the policy cannot be read.";
 const LONG: &str = "\
 Measure what a policy costs, hook by hook, against first fit
 
-Each hook that the policy implements is called on made-up nodes of several sizes, in groups of four with
-values from the fixtures, where there are any. A call is all of it: a fresh instance, the question in,
-the answer out and checked. The decision cache is off. For `select` the last column is what first fit
+Each hook that the policy implements is called on made-up nodes of several sizes, in groups of four with \
+values from the fixtures, where there are any. A call is all of it: a fresh instance, the question in, \
+the answer out and checked. The decision cache is off. For `select` the last column is what first fit \
 alone takes for the same claim, selectors and search included; with a policy, the call comes on top.
 
-COLD is loading (checking and compiling) and the very first call. MEMORY is the most linear memory that
+COLD is loading (checking and compiling) and the very first call. MEMORY is the most linear memory that \
 any call of the hook used up to that size.";
 
 /// Measure what a policy costs, hook by hook, against first fit

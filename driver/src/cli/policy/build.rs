@@ -20,9 +20,9 @@ Examples:
   supercargo policy build my-policy --output my-policy.wasm
   supercargo policy build my-policy --watch
 
-What it is written in is told by Cargo.toml, else by policy.yaml. Rust needs its
-wasm32-unknown-unknown target (`rustup target add wasm32-unknown-unknown`) or Debian's rustc-web and
-rust-web-src, C clang and lld, JavaScript componentize-qjs, Python componentize-py; what is missing is
+What it is written in is told by Cargo.toml, else by policy.yaml. Rust needs its \
+wasm32-unknown-unknown target (`rustup target add wasm32-unknown-unknown`) or Debian's rustc-web and \
+rust-web-src, C clang and lld, JavaScript componentize-qjs, Python componentize-py; what is missing is \
 named with the command that installs it.
 
 Exit status: 0 built, or watched until Ctrl-C; 2 not built.";

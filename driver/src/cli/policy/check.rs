@@ -23,8 +23,8 @@ use calls::Call;
 const LONG: &str = "\
 Say everything that would keep a policy from being loaded, and call each hook once
 
-Imports come with what the policy's language usually needs, a difference from the contract as two lines
-and the place in wit/. Each hook it describes is asked one built-in question about eight devices, twice,
+Imports come with what the policy's language usually needs, a difference from the contract as two lines \
+and the place in wit/. Each hook it describes is asked one built-in question about eight devices, twice, \
 for it must answer alike; time and memory are held against the policy's limits. A refusal is an answer.";
 
 const EXAMPLES: &str = "\

@@ -12,8 +12,8 @@ use crate::render::terminal;
 const LONG: &str = "\
 Begin a policy: a folder that builds and is tested as it stands
 
-The folder is named as the policy. In it are the source with an answer to each question, a
-fixture for each answer, and a file for continuous integration. Nothing is fetched: all of it is
+The folder is named as the policy. In it are the source with an answer to each question, a \
+fixture for each answer, and a file for continuous integration. Nothing is fetched: all of it is \
 in this program, for Rust the SDK too.
 
   select     which devices does a claim get?

@@ -24,7 +24,7 @@ Exit status: 0 recorded, 2 a fixture or the policy cannot be read.";
 const LONG: &str = "\
 Write down what a policy answers to its fixtures
 
-Asks the policy what its fixtures ask, and writes every question and answer into a journal, whatever the
+Asks the policy what its fixtures ask, and writes every question and answer into a journal, whatever the \
 fixtures expect. `supercargo policy replay` puts the same questions to another version.";
 
 /// Write down what a policy answers to its fixtures

@@ -40,12 +40,12 @@ Exit status:
 const LONG: &str = "\
 Make recorded decisions again
 
-A policy is a pure function, so the component that decided must decide the same again, bit for bit, on
-any machine: a difference means that the journal or the host is not what it says it is. The components
+A policy is a pure function, so the component that decided must decide the same again, bit for bit, on \
+any machine: a difference means that the journal or the host is not what it says it is. The components \
 lie beside the journal (FILE.policies), or are given with --policy.
 
-A component with another digest is a new version: it is asked the same questions, and the report says
-which answers change. The allocator is not asked again; `supercargo compare` shows what becomes of
+A component with another digest is a new version: it is asked the same questions, and the report says \
+which answers change. The allocator is not asked again; `supercargo compare` shows what becomes of \
 changed proposals on a cluster.";
 
 /// Make recorded decisions again, or put them to a new version

@@ -34,7 +34,7 @@ Exit status: 0 simulated (whatever came of it), 2 bad input.";
 const LONG: &str = "\
 Simulate what policies make of a cluster, over time, against first fit
 
-The cluster is a dump (manifests, as kubectl prints them), whose pending pods arrive one after the other,
+The cluster is a dump (manifests, as kubectl prints them), whose pending pods arrive one after the other, \
 or a scenario, whose workloads come and go at random, always the same for the same seed:
 
   apiVersion: supercargo.dev/v1alpha1
@@ -50,8 +50,8 @@ or a scenario, whose workloads come and go at random, always the same for the sa
     claim:                  # spec of a ResourceClaim
       devices: {requests: [{name: gpus, exactly: {deviceClassName: gpu.nvidia.com, count: 4}}]}
 
-What finds no devices waits, and is tried again in order whenever something leaves. A group is a device
-that is handed out in parts, or the devices with one value of an attribute. Free devices in a group that
+What finds no devices waits, and is tried again in order whenever something leaves. A group is a device \
+that is handed out in parts, or the devices with one value of an attribute. Free devices in a group that \
 is partly taken are stranded; the share of free devices that are stranded is the fragmentation.";
 
 /// Simulate what policies make of a cluster, over time, against first fit

@@ -44,8 +44,8 @@ Exit status: 0 all as expected, 1 something is not, 2 a fixture or the policy ca
 const LONG: &str = "\
 Test a policy with fixtures and with random clusters
 
-A fixture is a YAML file: what a node has, what a claim asks for, the settings, and what must come of
-it. The same files serve `testkit::expect` in the SDK; here the component itself runs in the whole host,
+A fixture is a YAML file: what a node has, what a claim asks for, the settings, and what must come of \
+it. The same files serve `testkit::expect` in the SDK; here the component itself runs in the whole host, \
 so what it proposes must also be allocatable.
 
   driver: gpu.nvidia.com               # of devices and attributes that name none
@@ -61,11 +61,11 @@ so what it proposes must also be allocatable.
   together: supercargo.dev/nvlinkGroup # every claim's devices have one value of it
   strandsAtMost: 2                     # free devices left in groups that are partly taken
 
-`objects: [...]` takes Kubernetes objects instead of devices and requests. What is empty may be left out
+`objects: [...]` takes Kubernetes objects instead of devices and requests. What is empty may be left out \
 of a plan or an answer.
 
-`hardware: [{id: GPU-1, facts: {nvml.memory-bytes: {int: 85899345920}}}]` is what `publish` is asked about;
-the `answer` has `devices` and `sharedCounters`, as in a ResourceSlice, and must be publishable. `hook:
+`hardware: [{id: GPU-1, facts: {nvml.memory-bytes: {int: 85899345920}}}]` is what `publish` is asked about; \
+the `answer` has `devices` and `sharedCounters`, as in a ResourceSlice, and must be publishable. `hook: \
 validate` with `question` and `answer` tests any other hook, in the form of the WIT with names in camelCase.";
 
 /// Test a policy with fixtures and with random clusters
