@@ -207,7 +207,12 @@ impl Policies {
     /// The rules name one that does not serve.
     pub fn configuring(&self, asked: Asked<'_>) -> Result<Option<Serving>, NotServing> {
         let table = self.table();
-        let found = configuring(&table.configuration.rules, &self.registry, &self.driver, asked);
+        let found = configuring(
+            &table.configuration.rules,
+            &self.registry,
+            &self.driver,
+            asked,
+        );
         let found = found.map_err(|absent| NotServing {
             policy: absent.to_owned(),
             reason: table

@@ -191,14 +191,15 @@ async fn follow(events: Vec<Event>) -> Result<(), TestCaseError> {
             let_go(&server);
         }
         let_go(&server);
-        let mut store = server.store();
-        let expected = store.announced.last().cloned();
-        prop_assert_eq!(store.seen(), expected, "after {:?}", event);
-        prop_assert_eq!(&store.mixtures, &Vec::<String>::new());
-        prop_assert_eq!(store.slices.len(), specs.len());
-        store.writes.clear();
-        store.faults.clear();
-        drop(store);
+        {
+            let mut store = server.store();
+            let expected = store.announced.last().cloned();
+            prop_assert_eq!(store.seen(), expected, "after {:?}", event);
+            prop_assert_eq!(&store.mixtures, &Vec::<String>::new());
+            prop_assert_eq!(store.slices.len(), specs.len());
+            store.writes.clear();
+            store.faults.clear();
+        }
         keeper.keep(&specs).await.unwrap();
         prop_assert_eq!(
             &server.store().writes,

@@ -308,9 +308,10 @@ async fn what_cannot_be_published_is_told_and_what_was_published_is_kept() {
     for _ in 0..100 {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
-    let store = scene.server.store();
-    assert_eq!(store.seen(), store.announced.first().cloned());
-    drop(store);
+    {
+        let store = scene.server.store();
+        assert_eq!(store.seen(), store.announced.first().cloned());
+    }
     scene.announce(announced(3, 0, "b"));
     scene.settled().await;
     scene.end().await;
