@@ -8,6 +8,7 @@ mod allocate;
 mod chosen;
 mod compare;
 mod completions;
+mod daemon;
 mod exit;
 mod explain;
 mod failure;

@@ -1,13 +1,14 @@
 //! Everything of Supercargo that has effects.
 //!
-//! `supercargo-host` decides and does nothing else; this crate reads files, talks to terminals and
-//! (in later commands) to Kubernetes and hardware, and asks `supercargo-host` what to do. A command
+//! `supercargo-host` decides and does nothing else; this crate reads files, talks to terminals,
+//! Kubernetes and hardware, and asks `supercargo-host` what to do. A command
 //! is therefore thin: it turns its arguments into the host's request and the host's answer into
 //! text. What several commands need (reading manifests, loading policies, drawing tables) lives
 //! beside [`cli`], so that commands never call each other.
 
 pub mod claims;
 pub mod cli;
+pub mod daemon;
 pub mod devices;
 pub mod fault;
 pub mod fixtures;
@@ -22,7 +23,6 @@ pub mod node;
 pub mod policies;
 pub mod probes;
 pub mod render;
-
 pub mod scheduler;
 pub mod serving;
 pub mod simulation;

@@ -18,6 +18,7 @@ mod follow;
 pub mod inventory;
 pub mod lock;
 pub mod metrics;
+mod options;
 pub mod plugin;
 
 pub mod readiness;
@@ -31,33 +32,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use supercargo_host::names;
 use supercargo_host::policy::{Engine, EngineError, EngineOptions};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
-use crate::devices::simulated::{Simulated, Topology, TopologyError};
-use crate::devices::{DeviceError, Source};
-pub use crate::kubernetes::api;
-use crate::kubernetes::{self, ConnectError};
-use crate::policies::PolicyError;
+use crate::daemon::{Signals, named, stopped};
+use crate::devices::Source;
+use crate::devices::simulated::{Simulated, Topology};
+use crate::kubernetes::{self, api::ResourceApi};
 use crate::probes::Probes;
-pub use crate::serving as policies;
-use crate::telemetry::{LogFormat, Telemetry, TelemetryError};
-use api::ResourceApi;
-use claims::{Claims, OpenError, Recovered, Setup};
+use crate::serving::{self, Change, Policies};
+use claims::{Claims, Recovered, Setup};
 use concerned::Concerned;
 use events::{Events, Reporter};
 use follow::Followers;
 use inventory::{Inventory, Views};
 use metrics::Metrics;
-use plugin::{Plugin, PluginError};
-use policies::{Change, Origin, Policies};
+pub use options::{NodeError, Options};
+use plugin::Plugin;
 use readiness::{Condition, Readiness};
 use service::Service;
-use slices::{Owner, Publisher};
+use slices::Publisher;
 use status::DeviceStatuses;
 
 /// Threads for what never blocks. Two, so that a probe is answered while a call is worked on.
@@ -74,137 +70,6 @@ const DRAIN: Duration = Duration::from_secs(20);
 const LAST_WRITES: Duration = Duration::from_secs(3);
 /// How often the parts are looked after.
 const CHECK: Duration = Duration::from_secs(5);
-
-/// What the node driver is to do.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The node's name.
-    pub node: String,
-    /// The driver's name.
-    pub driver: String,
-    /// The file that describes the hardware.
-    pub topology: PathBuf,
-    /// Where policies come from.
-    pub policies: Origin,
-    /// How to reach the API server; `None`: as a pod.
-    pub kubeconfig: Option<PathBuf>,
-    /// The UID of the pod this runs in, for rolling updates.
-    pub pod_uid: Option<String>,
-    /// The kubelet's folder of registration sockets.
-    pub registry: PathBuf,
-    /// The driver's own folder.
-    pub data: PathBuf,
-    /// The folder of CDI files.
-    pub cdi: PathBuf,
-    /// Where probes and metrics are answered.
-    pub address: SocketAddr,
-    /// What is logged.
-    pub log: String,
-    /// How.
-    pub log_format: LogFormat,
-    /// Where traces go.
-    pub traces: Option<String>,
-}
-
-/// Why the node driver did not start, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// A name that none can have.
-    #[error("{flag} {name:?} {rule}")]
-    Name {
-        /// The flag.
-        flag: &'static str,
-        /// What it was given.
-        name: String,
-        /// What is wrong with it.
-        rule: String,
-    },
-    /// A folder that must be found by others, too.
-    #[error("{flag} {}: must be an absolute path, for it is told to the kubelet and the container runtime", .path.display())]
-    Path {
-        /// The flag.
-        flag: &'static str,
-        /// What it was given.
-        path: PathBuf,
-    },
-    /// The configuration.
-    #[error(transparent)]
-    Policies(#[from] PolicyError),
-    /// The topology.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
-    /// Logs and traces.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// The API server.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// WebAssembly does not run here.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The hardware cannot be used.
-    #[error("the hardware cannot be used: {0}")]
-    Devices(#[from] DeviceError),
-    /// A folder cannot be made.
-    #[error("cannot make {}: {source}", .path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// What earlier processes left cannot be taken up.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The address of probes and metrics.
-    #[error("--address {address}: {source}; choose another one, or port 0 for any that is free")]
-    Address {
-        /// The address.
-        address: SocketAddr,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// The kubelet cannot be met.
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    /// The system refuses what every process gets.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What was being done.
-        what: &'static str,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// A part ended on its own.
-    #[error("{0} ended on its own; the log says more, and a new process may help")]
-    Ended(&'static str),
-}
-
-impl NodeError {
-    /// Whether flags or files are wrong, rather than the machine.
-    #[must_use]
-    pub fn is_bad_input(&self) -> bool {
-        match self {
-            Self::Name { .. }
-            | Self::Path { .. }
-            | Self::Policies(_)
-            | Self::Topology(_)
-            | Self::Telemetry(_)
-            | Self::Connect(_) => true,
-            Self::Engine(_)
-            | Self::Devices(_)
-            | Self::Folder { .. }
-            | Self::Open(_)
-            | Self::Address { .. }
-            | Self::Plugin(_)
-            | Self::System { .. }
-            | Self::Ended(_) => false,
-        }
-    }
-}
 
 /// Serves until the process is told to end, and finishes what is under way.
 ///
@@ -231,51 +96,6 @@ pub fn run(options: Options) -> Result<(), NodeError> {
     });
     runtime.shutdown_timeout(LAST_WRITES);
     outcome
-}
-
-impl Options {
-    fn check(&self) -> Result<(), NodeError> {
-        let name = |flag, name: &str, checked: names::Checked| {
-            checked.map_err(|rule| NodeError::Name {
-                flag,
-                name: name.to_owned(),
-                rule,
-            })
-        };
-        name("--node-name", &self.node, names::dns_subdomain(&self.node))?;
-        name("--driver", &self.driver, names::driver(&self.driver))?;
-        for (flag, path) in [
-            ("--registry-dir", &self.registry),
-            ("--data-dir", &self.data),
-            ("--cdi-root", &self.cdi),
-        ] {
-            if !path.is_absolute() {
-                let path = path.clone();
-                return Err(NodeError::Path { flag, path });
-            }
-        }
-        Ok(())
-    }
-
-    fn telemetry(&self) -> Telemetry {
-        Telemetry {
-            filter: self.log.clone(),
-            format: self.log_format,
-            traces: self.traces.clone(),
-            service: "supercargo-node",
-            attributes: vec![
-                ("k8s.node.name", self.node.clone()),
-                ("supercargo.driver", self.driver.clone()),
-            ],
-        }
-    }
-
-    fn owner(&self) -> Owner {
-        Owner {
-            driver: self.driver.clone(),
-            node: self.node.clone(),
-        }
-    }
 }
 
 /// What must be there before the kubelet is met.
@@ -342,7 +162,10 @@ fn engine(data: &Path) -> Result<Engine, EngineError> {
 }
 
 async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
-    let mut told_to_end = Signals::listen()?;
+    let mut told_to_end = Signals::listen().map_err(|source| NodeError::System {
+        what: "listen for signals",
+        source,
+    })?;
     let client = kubernetes::client(options.kubeconfig.as_deref()).await?;
     let probes = bound(options.address)
         .await
@@ -431,8 +254,14 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     let (stop, stopping) = watch::channel(false);
     let (publisher, published) = Publisher::new(api, options.owner(), views.announced);
     let mut parts = JoinSet::new();
-    parts.spawn(named("publishing", publisher.run(stopped(&stopping))));
-    parts.spawn(named("the inventory", inventory.run(stopped(&stopping))));
+    parts.spawn(named(
+        "publishing",
+        publisher.run(stopped(stopping.clone())),
+    ));
+    parts.spawn(named(
+        "the inventory",
+        inventory.run(stopped(stopping.clone())),
+    ));
     // What follows has nothing to finish.
     let mut endless = JoinSet::new();
     endless.spawn(named("the sweep of claims", claims.run()));
@@ -451,7 +280,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     let of_policies = followers.clone();
     endless.spawn(named(
         "the watch on policies",
-        policies::watch(policies, move |changes| of_policies.policies(changes)),
+        serving::watch(policies, move |changes| of_policies.policies(changes)),
     ));
     endless.spawn(named(
         "following the kubelet",
@@ -490,17 +319,6 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     outcome
 }
 
-impl Options {
-    fn plugin(&self) -> plugin::Config {
-        plugin::Config {
-            driver: self.driver.clone(),
-            registry: self.registry.clone(),
-            data: self.data.clone(),
-            pod_uid: self.pod_uid.clone(),
-        }
-    }
-}
-
 /// The address of probes and metrics, bound; its port may have been left to the system.
 async fn bound(address: SocketAddr) -> io::Result<Probes> {
     let probes = Probes::bind(address).await?;
@@ -522,20 +340,6 @@ fn said(recovered: &Recovered) {
     }
 }
 
-async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
-    part.await;
-    name
-}
-
-/// Completes when the parts are to stop.
-fn stopped(stopping: &watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
-    let mut stopping = stopping.clone();
-    async move {
-        // Whoever could say stop is gone: that is a stop, too.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    }
-}
-
 /// Completes when the sockets are no longer served.
 async fn unserved(plugin: &Plugin<Service>) {
     let mut check = tokio::time::interval(CHECK);
@@ -549,33 +353,5 @@ async fn last_writes(tasks: [JoinHandle<()>; 3]) {
     let all = futures::future::join_all(tasks);
     if tokio::time::timeout(LAST_WRITES, all).await.is_err() {
         tracing::warn!("some Events or statuses of claims were not written");
-    }
-}
-
-/// What tells the process to end.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, NodeError> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| NodeError::System {
-                what: "listen for signals",
-                source,
-            })
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn one(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

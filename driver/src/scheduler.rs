@@ -38,10 +38,10 @@ use supercargo_host::allocator::{Allocator, Features};
 use supercargo_host::names;
 use supercargo_host::policy::{Engine, EngineError, EngineOptions};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::daemon::{Signals, named, stopped};
 use crate::kubernetes::api::ResourceApi;
 use crate::kubernetes::{self, ConnectError};
 use crate::policies::PolicyError;
@@ -252,7 +252,10 @@ struct Conditions {
 }
 
 async fn serve(options: &Options) -> Result<(), SchedulerError> {
-    let mut told_to_end = Signals::listen()?;
+    let mut told_to_end = Signals::listen().map_err(|source| SchedulerError::System {
+        what: "listen for signals",
+        source,
+    })?;
     let client = kubernetes::client(options.kubeconfig.as_deref()).await?;
     let tls = match &options.tls {
         Some(files) => Some((files.clone(), files.read()?)),
@@ -435,45 +438,6 @@ fn told(changes: &[Change]) {
             Change::ConfigurationRefused { .. } | Change::Refused { .. } => {
                 tracing::warn!("{change}");
             }
-        }
-    }
-}
-
-async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
-    part.await;
-    name
-}
-
-/// Completes when it is time to stop.
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // Whoever could say stop is gone: that is a stop, too.
-    let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-/// What tells the process to end.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, SchedulerError> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| SchedulerError::System {
-                what: "listen for signals",
-                source,
-            })
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn one(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use supercargo::node::policies::{Asked, Change, Origin, Policies, watch};
+use supercargo::serving::{Asked, Change, Origin, Policies, watch};
 use supercargo_guest_build::Builder;
 use supercargo_host::policy::{Digest, Engine, EngineOptions};
 use tokio::sync::mpsc;

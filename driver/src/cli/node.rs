@@ -1,15 +1,13 @@
 //! `supercargo node`: the node driver.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::daemon::{ObservingFlags, PolicyFlags};
 use super::{Exit, Failure};
-use crate::node::policies::Origin;
 use crate::node::{self, Options};
-use crate::telemetry::LogFormat;
 
 const LONG_ABOUT: &str = "\
 Serve this node's devices to its kubelet
@@ -71,25 +69,8 @@ pub(super) struct Node {
     #[arg(default_value = "gpu.nvidia.com", value_parser = NonEmptyStringValueParser::new())]
     driver: String,
 
-    /// The configuration: policies with settings, limits and grants, and rules that say who serves what
-    #[arg(
-        long,
-        value_name = "FILE.yaml",
-        env = "SUPERCARGO_CONFIG",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Policies")]
-    config: Option<PathBuf>,
-
-    /// The folder that policies are dropped into
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SUPERCARGO_POLICY_DIR",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Policies")]
-    policy_dir: Option<PathBuf>,
+    #[command(flatten)]
+    policies: PolicyFlags,
 
     /// How to reach the API server [default: as the pod this runs in]
     #[arg(long, value_name = "FILE", env = "KUBECONFIG", hide_env_values = true)]
@@ -125,45 +106,8 @@ pub(super) struct Node {
     #[arg(help_heading = "Folders", default_value = "/var/run/cdi")]
     cdi_root: PathBuf,
 
-    /// Where probes and metrics are answered
-    #[arg(
-        long,
-        value_name = "IP:PORT",
-        env = "SUPERCARGO_ADDRESS",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing", default_value = "0.0.0.0:8080")]
-    address: SocketAddr,
-
-    /// What is logged: error, warn, info, debug, trace, or pairs such as supercargo=debug,kube=info
-    #[arg(
-        long,
-        value_name = "FILTER",
-        env = "SUPERCARGO_LOG",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing", default_value = "info")]
-    log: String,
-
-    /// How log lines look
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "SUPERCARGO_LOG_FORMAT",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing", default_value = "text", value_enum)]
-    log_format: LogFormat,
-
-    /// Where traces go, by OTLP over gRPC; without it none are made
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing")]
-    otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    observing: ObservingFlags,
 }
 
 impl Node {
@@ -174,18 +118,15 @@ impl Node {
             node: self.node_name,
             driver: self.driver,
             topology: self.topology,
-            policies: Origin {
-                configuration: self.config,
-                folder: self.policy_dir,
-            },
+            policies: self.policies.origin(),
             kubeconfig: self.kubeconfig,
             pod_uid: self.pod_uid,
             registry: self.registry_dir,
             cdi: self.cdi_root,
-            address: self.address,
-            log: self.log,
-            log_format: self.log_format,
-            traces: self.otlp_endpoint,
+            address: self.observing.address,
+            log: self.observing.log,
+            log_format: self.observing.log_format,
+            traces: self.observing.otlp_endpoint,
         };
         node::run(options)?;
         Ok(Exit::Done)

@@ -8,10 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::daemon::{ObservingFlags, PolicyFlags};
 use super::{Exit, Failure};
 use crate::scheduler::{self, Allocates, Options, TlsFiles};
-use crate::serving::Origin;
-use crate::telemetry::LogFormat;
 
 const LONG_ABOUT: &str = "\
 Extend a kube-scheduler: policies decide which node and which devices
@@ -66,25 +65,8 @@ pub(super) struct Scheduler {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     scheduler_name: String,
 
-    /// The configuration: policies with settings and limits, and rules that say who serves what
-    #[arg(
-        long,
-        value_name = "FILE.yaml",
-        env = "SUPERCARGO_CONFIG",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Policies")]
-    config: Option<PathBuf>,
-
-    /// The folder that policies are dropped into
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SUPERCARGO_POLICY_DIR",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Policies")]
-    policy_dir: Option<PathBuf>,
+    #[command(flatten)]
+    policies: PolicyFlags,
 
     /// How to reach the API server [default: as the pod this runs in]
     #[arg(long, value_name = "FILE", env = "KUBECONFIG", hide_env_values = true)]
@@ -164,45 +146,8 @@ pub(super) struct Scheduler {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     grace: u64,
 
-    /// Where probes and metrics are answered
-    #[arg(
-        long,
-        value_name = "IP:PORT",
-        env = "SUPERCARGO_ADDRESS",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing", default_value = "0.0.0.0:8080")]
-    address: SocketAddr,
-
-    /// What is logged: error, warn, info, debug, trace, or pairs such as supercargo=debug,kube=info
-    #[arg(
-        long,
-        value_name = "FILTER",
-        env = "SUPERCARGO_LOG",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing", default_value = "info")]
-    log: String,
-
-    /// How log lines look
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "SUPERCARGO_LOG_FORMAT",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing", default_value = "text", value_enum)]
-    log_format: LogFormat,
-
-    /// Where traces go, by OTLP over gRPC; without it none are made
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        hide_env_values = true
-    )]
-    #[arg(help_heading = "Observing")]
-    otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    observing: ObservingFlags,
 }
 
 impl Scheduler {
@@ -219,23 +164,20 @@ impl Scheduler {
             mode: self.mode,
             drivers: self.driver.into_iter().collect::<BTreeSet<_>>(),
             scheduler: self.scheduler_name,
-            policies: Origin {
-                configuration: self.config,
-                folder: self.policy_dir,
-            },
+            policies: self.policies.origin(),
             kubeconfig: self.kubeconfig,
             listen: self.listen,
             tls,
-            address: self.address,
+            address: self.observing.address,
             lease_namespace: self.lease_namespace,
             lease_name: self.lease_name,
             lease_duration: Duration::from_secs(self.lease_duration),
             // Of a process that is started again nothing is known of the one before.
             identity: format!("{}_{}", self.identity, uuid::Uuid::new_v4()),
             grace: Duration::from_secs(self.grace),
-            log: self.log,
-            log_format: self.log_format,
-            traces: self.otlp_endpoint,
+            log: self.observing.log,
+            log_format: self.observing.log_format,
+            traces: self.observing.otlp_endpoint,
         })
         .map_err(Box::new)?;
         Ok(Exit::Done)

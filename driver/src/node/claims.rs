@@ -61,9 +61,9 @@ use self::ledger::{Entry, Ledger};
 use self::planning::Planners;
 use self::turns::{AllTurns, Turn};
 use crate::devices::{Announced, Source};
-use crate::node::api::{ApiError, ResourceApi};
+use crate::kubernetes::api::{ApiError, ResourceApi};
 use crate::node::lock::{Held, LockError, ProcessLock};
-use crate::node::policies::Policies;
+use crate::serving::Policies;
 
 /// How often claims are compared with the API server's.
 const SWEEP: Duration = Duration::from_secs(300);

@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::api::ResourceApi;
 use super::claims::ClaimRef;
 use super::events::{Events, Reason, Report};
 use super::status::{DeviceState, DeviceStatuses};
 use crate::claims::results;
+use crate::kubernetes::api::ResourceApi;
 
 /// How many failures wait to be told.
 const QUEUE: usize = 128;

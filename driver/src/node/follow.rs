@@ -12,9 +12,9 @@ use super::events::{Events, Reason, Report};
 use super::inventory::Troubles;
 use super::metrics::Metrics;
 use super::plugin::Registration;
-use super::policies::Change;
 use super::readiness::{Condition, Readiness};
 use super::slices;
+use crate::serving::Change;
 
 /// Those who hear the news.
 #[derive(Debug, Clone)]

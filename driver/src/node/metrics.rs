@@ -19,9 +19,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::policies::Policies;
 use super::slices;
 use crate::metrics::{policies, process};
+use crate::serving::Policies;
 
 /// Seconds. A prepare is one or two durable writes and a policy call: a millisecond on a good disk, and
 /// whatever hardware takes for a step.
@@ -281,7 +281,7 @@ pub(crate) mod tests {
     use supercargo_host::policy::{Engine, EngineOptions};
 
     use super::*;
-    use crate::node::policies::Origin;
+    use crate::serving::Origin;
 
     /// Numbers for a test.
     pub(crate) fn metrics() -> Arc<Metrics> {

@@ -30,8 +30,8 @@ use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::api::{ApiError, ResourceApi, Version};
 use crate::devices::Announced;
+use crate::kubernetes::api::{ApiError, ResourceApi, Version};
 use keep::Keeper;
 use watch::Watch;
 

@@ -22,9 +22,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::api::{ApiError, ResourceApi};
 use super::claims::ClaimRef;
 use super::metrics::Metrics;
+use crate::kubernetes::api::{ApiError, ResourceApi};
 use wanted::{Verdict, Wanted};
 
 /// How many reports wait to be taken up.

@@ -15,7 +15,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use supercargo::devices::{Announced, AnnouncedDevice};
-use supercargo::node::api::{GROUP, ResourceApi, Version};
+use supercargo::kubernetes::api::{GROUP, ResourceApi, Version};
 use supercargo::node::slices::{Owner, PublishError, Publisher, Status};
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::{Cluster, Options, tests};

@@ -18,8 +18,8 @@ use supercargo_host::scheduling::claim_name;
 use super::node::Node;
 use crate::devices::nvidia::DRIVER;
 use crate::journal::Journal;
-use crate::node::policies::{Asked, configuring};
 use crate::render::plan::{PlannedClaim, PlannedPart};
+use crate::serving::{Asked, configuring};
 
 pub(super) struct Planner<'a> {
     pub(super) node: &'a Node,

@@ -10,9 +10,9 @@ use supercargo_host::policy::{CallError, Hook};
 
 use super::cdi::NodeError;
 use crate::devices::DeviceError;
-use crate::node::api::ApiError;
+use crate::kubernetes::api::ApiError;
 use crate::node::lock::LockError;
-use crate::node::policies::NotServing;
+use crate::serving::NotServing;
 
 /// What is left on the node of a claim that could not be prepared.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::error::{Left, PrepareError, Warning};
 use super::own::built_in_steps;
 use super::record::{Edits, Planner, Status};
 use crate::devices::{Announced, PreparedStep, Source};
-use crate::node::policies::{Asked, Policies, Serving};
+use crate::serving::{Asked, Policies, Serving};
 
 /// What is to be done for a claim.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use super::plan::{Plan, plan};
 use super::same::{self, Times, canonical};
 use super::status::{LostField, PublishError, Published};
 use super::{Owner, name};
-use crate::node::api::{ApiError, GROUP, Operation, ResourceApi, within};
+use crate::kubernetes::api::{ApiError, GROUP, Operation, ResourceApi, within};
 
 /// How often a change by others in between is followed at once.
 const ROUNDS: usize = 6;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::defects::Defects;
-use crate::node::api::{ApiError, Version};
+use crate::kubernetes::api::{ApiError, Version};
 
 /// How publishing stands.
 #[derive(Debug, Clone, Default)]

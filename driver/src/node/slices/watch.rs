@@ -16,7 +16,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 
 use super::Owner;
-use crate::node::api::{ApiError, GROUP, Operation, ResourceApi, Version};
+use crate::kubernetes::api::{ApiError, GROUP, Operation, ResourceApi, Version};
 
 type Slice = PartialObjectMeta<DynamicObject>;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::apiserver::{ApiServer, Fault};
 use super::{announced, owner};
 use crate::devices::Announced;
-use crate::node::api::ResourceApi;
+use crate::kubernetes::api::ResourceApi;
 use crate::node::slices::keep::Keeper;
 use crate::node::slices::pool;
 

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::apiserver::{ApiServer, Fault};
 use super::{announced, device, owner};
 use crate::devices::Announced;
-use crate::node::api::{ResourceApi, Version};
+use crate::kubernetes::api::{ResourceApi, Version};
 use crate::node::slices::{PublishError, Publisher, Status, pool};
 
 /// A publisher at work. Time is not real: a wait for a back-off takes none.
