@@ -101,6 +101,8 @@ impl Journal {
         if state.failed.is_none()
             && let Err(error) = self.append(&mut state, text.as_bytes())
         {
+            // A command says so when it closes the journal; what goes on for days says it now.
+            tracing::error!(path = %self.path.display(), %error, "the journal ends here");
             state.failed = Some(error);
         }
     }

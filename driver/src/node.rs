@@ -40,6 +40,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use crate::daemon::{Signals, named, stopped};
 use crate::devices::Source;
 use crate::devices::simulated::{Simulated, Topology};
+use crate::journal::Journal;
 use crate::kubernetes::{self, api::ResourceApi};
 use crate::probes::Probes;
 use crate::serving::{self, Change, Policies};
@@ -120,7 +121,10 @@ fn ground(options: &Options) -> Result<Ground, NodeError> {
         engine(&options.data)?,
         options.policies.clone(),
     )?;
-    let policies = Arc::new(policies);
+    let policies = Arc::new(match &options.journal {
+        Some(file) => policies.recorded_by(Arc::new(Journal::open(file)?)),
+        None => policies,
+    });
     let loaded = policies.refresh();
     let source: Arc<dyn Source> =
         Arc::new(Simulated::open(topology, &options.data.join("simulated"))?);

@@ -42,6 +42,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::daemon::{Signals, named, stopped};
+use crate::journal::{Journal, JournalError};
 use crate::kubernetes::api::ResourceApi;
 use crate::kubernetes::{self, ConnectError};
 use crate::policies::PolicyError;
@@ -84,6 +85,8 @@ pub struct Options {
     pub scheduler: String,
     /// Where policies come from.
     pub policies: Origin,
+    /// Where what they decide is written down.
+    pub journal: Option<PathBuf>,
     /// How to reach the API server; `None`: as a pod.
     pub kubeconfig: Option<PathBuf>,
     /// Where the kube-scheduler connects.
@@ -129,6 +132,9 @@ pub enum SchedulerError {
          stay with the in-tree plugin"
     )]
     NoDriver,
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The configuration.
     #[error(transparent)]
     Policies(#[from] PolicyError),
@@ -180,6 +186,7 @@ impl SchedulerError {
             Self::Name { .. }
             | Self::NoDriver
             | Self::Policies(_)
+            | Self::Journal(_)
             | Self::Telemetry(_)
             | Self::Connect(_)
             | Self::Tls(_) => true,
@@ -285,11 +292,15 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         }
     }
 
-    let policies = Arc::new(Policies::new(
+    let policies = Policies::new(
         "",
         Engine::new(EngineOptions::default())?,
         options.policies.clone(),
-    )?);
+    )?;
+    let policies = Arc::new(match &options.journal {
+        Some(file) => policies.recorded_by(Arc::new(Journal::open(file)?)),
+        None => policies,
+    });
     let api = ResourceApi::new(client);
     let none = Arc::new(Allocator::from_shared(Features::ALL, [], []));
     let state = Arc::new(State::new(

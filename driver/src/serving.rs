@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use supercargo_host::allocator::Allocator;
 use supercargo_host::configuration::{Configuration, PolicyEntry, Rule};
+use supercargo_host::journal::Recorder;
 use supercargo_host::placement::Placement;
 use supercargo_host::policy::{CountsSnapshot, Digest, Engine, Hook, Policy, Registry, Status};
 
@@ -153,6 +154,7 @@ pub struct Policies {
     registry: Arc<Registry>,
     table: RwLock<Arc<Table>>,
     files: Mutex<Files>,
+    recorder: Option<Arc<dyn Recorder>>,
 }
 
 /// What the administrator wrote, as it holds now.
@@ -179,7 +181,23 @@ impl Policies {
                 BTreeMap::new(),
             ))),
             files: Mutex::new(files),
+            recorder: None,
         })
+    }
+
+    /// Has what policies decide about claims written down.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self {
+            recorder: Some(recorder),
+            ..self
+        }
+    }
+
+    /// Who writes it down, if anybody does.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&dyn Recorder> {
+        self.recorder.as_deref()
     }
 
     /// Reads again what changed since the last time, and says what came of it. Blocks, and takes as
@@ -243,8 +261,12 @@ impl Policies {
     /// What places claims on these devices by the rules as they hold now.
     #[must_use]
     pub fn placement(&self, allocator: Arc<Allocator>) -> Placement {
-        let table = self.table();
-        Placement::new(allocator, &table.configuration, Arc::clone(&self.registry))
+        let registry = Arc::clone(&self.registry);
+        let placement = Placement::new(allocator, &self.table().configuration, registry);
+        match &self.recorder {
+            Some(recorder) => placement.recorded_by(Arc::clone(recorder)),
+            None => placement,
+        }
     }
 
     /// Whether a policy wants to know the names of claims, so that no two claims are alike to it.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::journaled::JournalFlag;
 use crate::serving::Origin;
 use crate::telemetry::LogFormat;
 
@@ -29,14 +30,19 @@ pub(super) struct PolicyFlags {
         hide_env_values = true
     )]
     policy_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    journal: JournalFlag,
 }
 
 impl PolicyFlags {
-    pub(super) fn origin(self) -> Origin {
-        Origin {
+    /// Where policies come from, and the journal.
+    pub(super) fn read(self) -> (Origin, Option<PathBuf>) {
+        let origin = Origin {
             configuration: self.config,
             folder: self.policy_dir,
-        }
+        };
+        (origin, self.journal.file())
     }
 }
 

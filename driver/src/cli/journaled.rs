@@ -24,6 +24,11 @@ pub(super) struct JournalFlag {
 }
 
 impl JournalFlag {
+    /// The file, for who opens it later.
+    pub(super) fn file(self) -> Option<PathBuf> {
+        self.journal
+    }
+
     pub(super) fn open(&self) -> Result<Option<Arc<Journal>>, JournalError> {
         let open = |path: &PathBuf| Journal::open(path).map(Arc::new);
         self.journal.as_ref().map(open).transpose()

@@ -112,13 +112,15 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        let (policies, journal) = self.policies.read();
         let default_data = || PathBuf::from("/var/lib/kubelet/plugins").join(&self.driver);
         let options = Options {
             data: self.data_dir.unwrap_or_else(default_data),
             node: self.node_name,
             driver: self.driver,
             topology: self.topology,
-            policies: self.policies.origin(),
+            policies,
+            journal,
             kubeconfig: self.kubeconfig,
             pod_uid: self.pod_uid,
             registry: self.registry_dir,

@@ -152,6 +152,7 @@ pub(super) struct Scheduler {
 
 impl Scheduler {
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        let (policies, journal) = self.policies.read();
         let tls = self
             .tls_cert
             .zip(self.tls_key)
@@ -164,7 +165,8 @@ impl Scheduler {
             mode: self.mode,
             drivers: self.driver.into_iter().collect::<BTreeSet<_>>(),
             scheduler: self.scheduler_name,
-            policies: self.policies.origin(),
+            policies,
+            journal,
             kubeconfig: self.kubeconfig,
             listen: self.listen,
             tls,

@@ -12,6 +12,7 @@ use super::plugin::{self, PluginError};
 use super::slices::Owner;
 use crate::devices::DeviceError;
 use crate::devices::simulated::TopologyError;
+use crate::journal::JournalError;
 use crate::kubernetes::ConnectError;
 use crate::policies::PolicyError;
 use crate::serving::Origin;
@@ -28,6 +29,8 @@ pub struct Options {
     pub topology: PathBuf,
     /// Where policies come from.
     pub policies: Origin,
+    /// Where what they decide about claims is written down.
+    pub journal: Option<PathBuf>,
     /// How to reach the API server; `None`: as a pod.
     pub kubeconfig: Option<PathBuf>,
     /// The UID of the pod this runs in, for rolling updates.
@@ -126,6 +129,9 @@ pub enum NodeError {
     /// The configuration.
     #[error(transparent)]
     Policies(#[from] PolicyError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The topology.
     #[error(transparent)]
     Topology(#[from] TopologyError),
@@ -187,6 +193,7 @@ impl NodeError {
             Self::Name { .. }
             | Self::Path { .. }
             | Self::Policies(_)
+            | Self::Journal(_)
             | Self::Topology(_)
             | Self::Telemetry(_)
             | Self::Connect(_) => true,

@@ -6,7 +6,10 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use supercargo::journal;
 use supercargo::node::claims::{Claims, PrepareError, Prepared, Warning};
+use supercargo_host::journal::{Line, Reply, Verdict};
+use supercargo_host::policy::Hook;
 use tempfile::TempDir;
 
 use super::node::{Act, Claim, Node};
@@ -242,6 +245,39 @@ async fn a_plan_beyond_its_grants_runs_nothing_and_names_the_grant() {
     let error = refused(&claims, &claim).await;
     assert!(error.contains("setComputeMode"), "{error}");
     assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
+async fn what_policies_plan_is_in_the_journal() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    let orders = json!({"prepare": [{"longTurns": true}, {"exclusive": true}]});
+    let entry = |grants| json!([{"name": "foreman", "settings": orders.clone(), "grants": grants}]);
+    let some = json!([{"setTimeSlice": ["long"], "environment": ["FOREMAN_*"]}]);
+    node.policies(entry(some), json!([{"policy": "foreman"}]));
+    fs::write(node.journal(), "").unwrap();
+    let (claims, _) = node.start().await;
+    refused(&claims, &claim).await;
+    let mut recorded = Vec::new();
+    let bad = journal::read(&node.journal(), &mut |_, line| match line {
+        Line::Decision(decision) => recorded.push(decision),
+        other => panic!("{other:?}"),
+    });
+    assert!(bad.unwrap().is_empty());
+    let decision = recorded
+        .iter()
+        .find(|decision| decision.question.hook() == Hook::Prepare)
+        .unwrap();
+    assert_eq!(decision.policy.name, "foreman");
+    assert_eq!(decision.subject.claim, "default/a");
+    assert_eq!(decision.subject.devices, ["gpu.nvidia.com/node-1/gpu-0"]);
+    assert!(matches!(&decision.answer, Reply::Plan(plan) if plan.actions.len() == 2));
+    assert!(
+        matches!(&decision.verdict, Verdict::Refused(why) if why.contains("setComputeMode")),
+        "{:?}",
+        decision.verdict
+    );
 }
 
 #[tokio::test]

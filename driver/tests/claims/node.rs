@@ -16,6 +16,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use supercargo::devices::Source;
 use supercargo::devices::simulated::{Simulated, Topology};
+use supercargo::journal::Journal;
 use supercargo::kubernetes::api::ResourceApi;
 use supercargo::node::claims::{ClaimRef, Claims, Recovered, Setup};
 use supercargo::serving::{Origin, Policies};
@@ -202,6 +203,11 @@ impl Node {
         fs::remove_file(self.folder.join("api").join(&claim.name)).unwrap();
     }
 
+    /// Where decisions are written down, if the file is there when the driver starts.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.folder.join("journal")
+    }
+
     /// The driver, started in this process.
     pub(super) async fn start(&self) -> (Arc<Claims>, Recovered) {
         self.start_in_boot("boot-1").await
@@ -231,6 +237,10 @@ impl Node {
             folder: None,
         };
         let policies = Policies::new(DRIVER, engine.unwrap(), origin).unwrap();
+        let policies = match self.journal().exists() {
+            true => policies.recorded_by(Arc::new(Journal::open(&self.journal()).unwrap())),
+            false => policies,
+        };
         for change in policies.refresh() {
             let change = change.to_string();
             assert!(!change.contains("refused"), "{change}");

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Question;
 use crate::placement;
+use crate::plan::ClaimOnNode;
 use crate::policy::configuration::{Plan, Violation};
 use crate::policy::domain::NodeSet;
 use crate::policy::inventory::{Announcement, TaintChange};
@@ -157,6 +158,22 @@ pub struct Subject {
     pub devices: Vec<String>,
 }
 
+impl Subject {
+    /// A claim on the node where it got its devices.
+    #[must_use]
+    pub fn of(claim: &ClaimOnNode) -> Self {
+        let devices = claim.devices.iter();
+        Self {
+            claim: format!("{}/{}", claim.namespace, claim.name),
+            node: claim.node.clone(),
+            requests: Vec::new(),
+            devices: devices
+                .map(|device| format!("{}/{}/{}", device.driver, device.pool, device.device))
+                .collect(),
+        }
+    }
+}
+
 /// What a policy answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,6 +204,16 @@ pub struct Failure {
     pub kind: String,
     /// What is told to people.
     pub message: String,
+}
+
+impl Reply {
+    /// What came of a call, whose answer is of this kind.
+    pub fn of<T: Clone>(answer: &Result<T, CallError>, kind: impl FnOnce(T) -> Self) -> Self {
+        match answer {
+            Ok(answer) => kind(answer.clone()),
+            Err(error) => Self::from(error),
+        }
+    }
 }
 
 impl From<&CallError> for Reply {

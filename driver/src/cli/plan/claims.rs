@@ -183,15 +183,7 @@ impl Planner<'_> {
 
     fn record(&self, about: &About<'_>, asked: Question, answer: Reply, verdict: Verdict) {
         let Some(journal) = self.journal else { return };
-        let claim = about.claim;
-        let subject = Subject {
-            claim: format!("{}/{}", claim.namespace, claim.name),
-            node: claim.node.clone(),
-            devices: (claim.devices.iter())
-                .map(|device| format!("{}/{}/{}", device.driver, device.pool, device.device))
-                .collect(),
-            ..Subject::default()
-        };
+        let subject = Subject::of(about.claim);
         let recorded = Recorded::new(about.name, about.policy, subject, asked, answer, verdict);
         journal.record(recorded);
     }

@@ -4,9 +4,11 @@
 //! A claim's devices may be served by several policies, each of which sees only its own. Their plans
 //! become one: built-in steps first, then the policies' in the order of the devices.
 
+use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
+use supercargo_host::journal::{Question, Recorded, Reply, Subject, Verdict};
 use supercargo_host::plan::{Approved, ClaimOnNode, Part, Step, check, question};
 use supercargo_host::policy::configuration::CandidateParameters;
 use supercargo_host::policy::types::ParameterSource;
@@ -55,11 +57,11 @@ impl Planners {
         let mut approved = Vec::new();
         for (serving, part) in self.parts(object, claim)? {
             if let Some(serving) = &serving {
-                validate(serving, &part.claim)?;
+                self.validate(serving, &part.claim)?;
             }
             match serving {
                 Some(serving) if has(&serving.policy, Hook::Prepare) => {
-                    approved.push((ask(&serving, &part.claim)?, part, serving));
+                    approved.push((self.ask(&serving, &part.claim)?, part, serving));
                 }
                 serving => {
                     let unread = part.claim.parameters.iter();
@@ -205,11 +207,90 @@ impl Planners {
         }
         let part = claim.part(planner.requests.clone());
         let asked = question(&part.claim, &serving.policy.description().interests);
-        let plan = serving.policy.unprepare(&asked, None);
-        let plan = plan.map_err(|error| error.to_string())?;
-        let approved = check(plan, &part.claim, &serving.entry.grants);
-        let approved = approved.map_err(|refused| refused.to_string())?;
-        Ok(approved.steps().to_vec())
+        let answer = serving.policy.unprepare(&asked, None);
+        let reply = Reply::of(&answer, Reply::Plan);
+        let approved = answer.map_err(|error| error.to_string()).and_then(|plan| {
+            let checked = check(plan, &part.claim, &serving.entry.grants);
+            checked.map_err(|refused| refused.to_string())
+        });
+        self.record(&serving, &part.claim, || {
+            let verdict = verdict(&reply, &approved);
+            (Question::Unprepare(asked), reply, verdict)
+        });
+        Ok(approved?.steps().to_vec())
+    }
+
+    fn validate(&self, serving: &Serving, claim: &ClaimOnNode) -> Result<(), PrepareError> {
+        if !has(&serving.policy, Hook::Validate) {
+            return Ok(());
+        }
+        for parameters in &claim.parameters {
+            let candidate = CandidateParameters {
+                driver: parameters.driver.as_str().into(),
+                source: if parameters.from_class {
+                    ParameterSource::DeviceClass
+                } else {
+                    ParameterSource::Claim
+                },
+                json: parameters.json.as_str().into(),
+            };
+            let answer = serving.policy.validate(&candidate, None);
+            self.record(serving, claim, || {
+                let reply = Reply::of(&answer, Reply::Violations);
+                (Question::Validate(candidate), reply, Verdict::Accepted)
+            });
+            let violations = answer.map_err(|source| failed(serving, Hook::Validate, source))?;
+            if !violations.is_empty() {
+                return Err(PrepareError::Parameters {
+                    policy: serving.entry.name.clone(),
+                    from_class: parameters.from_class,
+                    violations,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&self, serving: &Serving, claim: &ClaimOnNode) -> Result<Approved, PrepareError> {
+        let asked = question(claim, &serving.policy.description().interests);
+        let answer = serving.policy.prepare(&asked, None);
+        let reply = Reply::of(&answer, Reply::Plan);
+        let approved = answer
+            .map_err(|source| failed(serving, Hook::Prepare, source))
+            .and_then(|plan| {
+                let checked = check(plan, claim, &serving.entry.grants);
+                checked.map_err(|refused| PrepareError::NotGranted {
+                    policy: serving.entry.name.clone(),
+                    refused,
+                })
+            });
+        self.record(serving, claim, || {
+            let verdict = verdict(&reply, &approved);
+            (Question::Prepare(asked), reply, verdict)
+        });
+        approved
+    }
+
+    /// Writes down what was asked about a claim, where a journal is kept.
+    fn record(
+        &self,
+        serving: &Serving,
+        claim: &ClaimOnNode,
+        decision: impl FnOnce() -> (Question, Reply, Verdict),
+    ) {
+        if let Some(recorder) = self.policies.recorder() {
+            let (question, reply, verdict) = decision();
+            let Serving { policy, entry } = serving;
+            let subject = Subject::of(claim);
+            recorder.record(Recorded::new(
+                &entry.name,
+                policy,
+                subject,
+                question,
+                reply,
+                verdict,
+            ));
+        }
     }
 
     /// Settles what steps leave open and reads what they will change.
@@ -245,45 +326,12 @@ fn has(policy: &Policy, hook: Hook) -> bool {
     policy.description().hooks.contains(&hook)
 }
 
-fn validate(serving: &Serving, claim: &ClaimOnNode) -> Result<(), PrepareError> {
-    if !has(&serving.policy, Hook::Validate) {
-        return Ok(());
+/// What became of a plan: it ran, or its grants did not admit it.
+fn verdict<T>(reply: &Reply, approved: &Result<T, impl fmt::Display>) -> Verdict {
+    match (reply, approved) {
+        (Reply::Plan(_), Err(refused)) => Verdict::Refused(refused.to_string()),
+        _ => Verdict::Accepted,
     }
-    for parameters in &claim.parameters {
-        let candidate = CandidateParameters {
-            driver: parameters.driver.as_str().into(),
-            source: if parameters.from_class {
-                ParameterSource::DeviceClass
-            } else {
-                ParameterSource::Claim
-            },
-            json: parameters.json.as_str().into(),
-        };
-        let violations = serving
-            .policy
-            .validate(&candidate, None)
-            .map_err(|source| failed(serving, Hook::Validate, source))?;
-        if !violations.is_empty() {
-            return Err(PrepareError::Parameters {
-                policy: serving.entry.name.clone(),
-                from_class: parameters.from_class,
-                violations,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn ask(serving: &Serving, claim: &ClaimOnNode) -> Result<Approved, PrepareError> {
-    let asked = question(claim, &serving.policy.description().interests);
-    let plan = serving
-        .policy
-        .prepare(&asked, None)
-        .map_err(|source| failed(serving, Hook::Prepare, source))?;
-    check(plan, claim, &serving.entry.grants).map_err(|refused| PrepareError::NotGranted {
-        policy: serving.entry.name.clone(),
-        refused,
-    })
 }
 
 fn failed(serving: &Serving, hook: Hook, source: CallError) -> PrepareError {
