@@ -99,7 +99,7 @@ impl New {
         };
         let install = match language {
             Language::Rust | Language::C => "",
-            Language::JavaScript => "  npm ci\n",
+            Language::JavaScript => "  npm install\n",
             Language::Python => {
                 "  python3 -m venv .venv && .venv/bin/pip install -r requirements.txt\n"
             }

@@ -118,7 +118,7 @@ impl Terms {
 fn install(language: Language) -> &'static str {
     match language {
         Language::Rust | Language::C => "",
-        Language::JavaScript => "npm ci                      # once\n",
+        Language::JavaScript => "npm install                 # once\n",
         Language::Python => {
             "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt    # once\n"
         }
@@ -129,7 +129,7 @@ fn ci_install(language: Language) -> &'static str {
     match language {
         Language::Rust => "rustup target add wasm32-unknown-unknown",
         Language::C => "sudo apt-get update && sudo apt-get install --yes clang lld",
-        Language::JavaScript => "npm ci",
+        Language::JavaScript => "npm install",
         Language::Python => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
     }
 }
