@@ -37,10 +37,9 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
-use crate::daemon::{Signals, named, stopped};
+use crate::daemon::{self, Signals, SystemError, named, stopped};
 use crate::devices::Source;
 use crate::devices::simulated::{Simulated, Topology};
-use crate::journal::Journal;
 use crate::kubernetes::{self, api::ResourceApi};
 use crate::probes::Probes;
 use crate::serving::{self, Change, Policies};
@@ -79,24 +78,13 @@ const CHECK: Duration = Duration::from_secs(5);
 pub fn run(options: Options) -> Result<(), NodeError> {
     let started = Instant::now();
     options.check()?;
-    let runtime = Builder::new_multi_thread()
+    let mut threads = Builder::new_multi_thread();
+    threads
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING)
-        .thread_keep_alive(IDLE)
-        .enable_all()
-        .build()
-        .map_err(|source| NodeError::System {
-            what: "start threads",
-            source,
-        })?;
-    let outcome = runtime.block_on(async {
-        let flush = options.telemetry().start()?;
-        let outcome = serve(&options, started).await;
-        let _ = spawn_blocking(move || flush.flush()).await;
-        outcome
-    });
-    runtime.shutdown_timeout(LAST_WRITES);
-    outcome
+        .thread_keep_alive(IDLE);
+    let driver = serve(&options, started);
+    daemon::run(&mut threads, &options.telemetry, LAST_WRITES, driver)
 }
 
 /// What must be there before the kubelet is met.
@@ -121,10 +109,7 @@ fn ground(options: &Options) -> Result<Ground, NodeError> {
         engine(&options.data)?,
         options.policies.clone(),
     )?;
-    let policies = Arc::new(match &options.journal {
-        Some(file) => policies.recorded_by(Arc::new(Journal::open(file)?)),
-        None => policies,
-    });
+    let policies = Arc::new(policies.recorded_in(options.journal.as_deref())?);
     let loaded = policies.refresh();
     let source: Arc<dyn Source> =
         Arc::new(Simulated::open(topology, &options.data.join("simulated"))?);
@@ -166,10 +151,7 @@ fn engine(data: &Path) -> Result<Engine, EngineError> {
 }
 
 async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
-    let mut told_to_end = Signals::listen().map_err(|source| NodeError::System {
-        what: "listen for signals",
-        source,
-    })?;
+    let mut told_to_end = Signals::listen()?;
     let client = kubernetes::client(options.kubeconfig.as_deref()).await?;
     let probes = bound(options.address)
         .await
@@ -196,7 +178,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
         data: options.data.clone(),
         cdi: options.cdi.clone(),
         host: PathBuf::from("/"),
-        boot: claims::boot_id().map_err(|source| NodeError::System {
+        boot: claims::boot_id().map_err(|source| SystemError {
             what: "read the boot ID",
             source,
         })?,

@@ -41,14 +41,14 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::daemon::{Signals, named, stopped};
-use crate::journal::{Journal, JournalError};
+use crate::daemon::{self, Signals, SystemError, named, stopped};
+use crate::journal::JournalError;
 use crate::kubernetes::api::ResourceApi;
 use crate::kubernetes::{self, ConnectError};
 use crate::policies::PolicyError;
 use crate::probes::{self, Probes};
 use crate::serving::{Change, Origin, Policies};
-use crate::telemetry::{LogFormat, Telemetry, TelemetryError};
+use crate::telemetry::{Telemetry, TelemetryError};
 use bind::Binder;
 use decide::Decider;
 use guard::GuardError;
@@ -105,12 +105,8 @@ pub struct Options {
     pub identity: String,
     /// After which time a claim is released from a pod that did not get bound.
     pub grace: Duration,
-    /// What is logged.
-    pub log: String,
-    /// How.
-    pub log_format: LogFormat,
-    /// Where traces go.
-    pub traces: Option<String>,
+    /// What is logged and traced.
+    pub telemetry: Telemetry,
 }
 
 /// Why the scheduler extender did not start, or ended.
@@ -165,14 +161,8 @@ pub enum SchedulerError {
         source: io::Error,
     },
     /// The system refuses what every process gets.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What was being done.
-        what: &'static str,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    System(#[from] SystemError),
     /// A part ended on its own.
     #[error("{0} ended on its own; the log says more, and a new process may help")]
     Ended(&'static str),
@@ -193,7 +183,7 @@ impl SchedulerError {
             Self::Engine(_)
             | Self::Guard(_)
             | Self::Address { .. }
-            | Self::System { .. }
+            | Self::System(_)
             | Self::Ended(_) => false,
         }
     }
@@ -205,21 +195,8 @@ impl SchedulerError {
 /// Why it could not start, or could not go on.
 pub fn run(options: Options) -> Result<(), SchedulerError> {
     options.check()?;
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| SchedulerError::System {
-            what: "start threads",
-            source,
-        })?;
-    let outcome = runtime.block_on(async {
-        let flush = options.telemetry().start()?;
-        let outcome = serve(&options).await;
-        let _ = spawn_blocking(move || flush.flush()).await;
-        outcome
-    });
-    runtime.shutdown_timeout(LAST);
-    outcome
+    let mut threads = Builder::new_multi_thread();
+    daemon::run(&mut threads, &options.telemetry, LAST, serve(&options))
 }
 
 impl Options {
@@ -239,16 +216,6 @@ impl Options {
         names::dns_subdomain(lease).map_err(|rule| wrong("--lease-name", lease, rule))?;
         Ok(())
     }
-
-    fn telemetry(&self) -> Telemetry {
-        Telemetry {
-            filter: self.log.clone(),
-            format: self.log_format,
-            traces: self.traces.clone(),
-            service: "supercargo-scheduler",
-            attributes: vec![("service.instance.id", self.identity.clone())],
-        }
-    }
 }
 
 /// What keeps the replica from being ready, beside the state of its caches.
@@ -259,10 +226,7 @@ struct Conditions {
 }
 
 async fn serve(options: &Options) -> Result<(), SchedulerError> {
-    let mut told_to_end = Signals::listen().map_err(|source| SchedulerError::System {
-        what: "listen for signals",
-        source,
-    })?;
+    let mut told_to_end = Signals::listen()?;
     let client = kubernetes::client(options.kubeconfig.as_deref()).await?;
     let tls = match &options.tls {
         Some(files) => Some((files.clone(), files.read()?)),
@@ -297,10 +261,7 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         Engine::new(EngineOptions::default())?,
         options.policies.clone(),
     )?;
-    let policies = Arc::new(match &options.journal {
-        Some(file) => policies.recorded_by(Arc::new(Journal::open(file)?)),
-        None => policies,
-    });
+    let policies = Arc::new(policies.recorded_in(options.journal.as_deref())?);
     let api = ResourceApi::new(client);
     let none = Arc::new(Allocator::from_shared(Features::ALL, [], []));
     let state = Arc::new(State::new(

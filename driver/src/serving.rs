@@ -14,7 +14,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use supercargo_host::allocator::Allocator;
@@ -23,6 +23,7 @@ use supercargo_host::journal::Recorder;
 use supercargo_host::placement::Placement;
 use supercargo_host::policy::{CountsSnapshot, Digest, Engine, Hook, Policy, Registry, Status};
 
+use crate::journal::{Journal, JournalError};
 use crate::policies::PolicyError;
 use refresh::Files;
 pub use watch::watch;
@@ -185,13 +186,15 @@ impl Policies {
         })
     }
 
-    /// Has what policies decide about claims written down.
-    #[must_use]
-    pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
-        Self {
-            recorder: Some(recorder),
-            ..self
+    /// Has what policies decide about claims written down in this journal, if there is to be one.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn recorded_in(mut self, journal: Option<&Path>) -> Result<Self, JournalError> {
+        if let Some(file) = journal {
+            self.recorder = Some(Arc::new(Journal::open(file)?));
         }
+        Ok(self)
     }
 
     /// Who writes it down, if anybody does.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::journaled::JournalFlag;
 use crate::serving::Origin;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, Telemetry};
 
 /// Where policies come from.
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ pub(super) struct ObservingFlags {
         hide_env_values = true
     )]
     #[arg(default_value = "info")]
-    pub(super) log: String,
+    log: String,
 
     /// How log lines look
     #[arg(
@@ -78,7 +78,7 @@ pub(super) struct ObservingFlags {
         hide_env_values = true
     )]
     #[arg(default_value = "text", value_enum)]
-    pub(super) log_format: LogFormat,
+    log_format: LogFormat,
 
     /// Where traces go, by OTLP over gRPC; without it none are made
     #[arg(
@@ -87,5 +87,22 @@ pub(super) struct ObservingFlags {
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
         hide_env_values = true
     )]
-    pub(super) otlp_endpoint: Option<String>,
+    otlp_endpoint: Option<String>,
+}
+
+impl ObservingFlags {
+    /// What is logged and traced of this service.
+    pub(super) fn telemetry(
+        self,
+        service: &'static str,
+        attributes: Vec<(&'static str, String)>,
+    ) -> Telemetry {
+        Telemetry {
+            filter: self.log,
+            format: self.log_format,
+            traces: self.otlp_endpoint,
+            service,
+            attributes,
+        }
+    }
 }

@@ -114,6 +114,10 @@ impl Node {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let (policies, journal) = self.policies.read();
         let default_data = || PathBuf::from("/var/lib/kubelet/plugins").join(&self.driver);
+        let attributes = vec![
+            ("k8s.node.name", self.node_name.clone()),
+            ("supercargo.driver", self.driver.clone()),
+        ];
         let options = Options {
             data: self.data_dir.unwrap_or_else(default_data),
             node: self.node_name,
@@ -126,9 +130,7 @@ impl Node {
             registry: self.registry_dir,
             cdi: self.cdi_root,
             address: self.observing.address,
-            log: self.observing.log,
-            log_format: self.observing.log_format,
-            traces: self.observing.otlp_endpoint,
+            telemetry: self.observing.telemetry("supercargo-node", attributes),
         };
         node::run(options)?;
         Ok(Exit::Done)

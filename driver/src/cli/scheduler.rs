@@ -161,6 +161,8 @@ impl Scheduler {
                 key,
                 clients: self.client_ca,
             });
+        // Of a process that is started again nothing is known of the one before.
+        let identity = format!("{}_{}", self.identity, uuid::Uuid::new_v4());
         scheduler::run(Options {
             mode: self.mode,
             drivers: self.driver.into_iter().collect::<BTreeSet<_>>(),
@@ -174,12 +176,12 @@ impl Scheduler {
             lease_namespace: self.lease_namespace,
             lease_name: self.lease_name,
             lease_duration: Duration::from_secs(self.lease_duration),
-            // Of a process that is started again nothing is known of the one before.
-            identity: format!("{}_{}", self.identity, uuid::Uuid::new_v4()),
             grace: Duration::from_secs(self.grace),
-            log: self.observing.log,
-            log_format: self.observing.log_format,
-            traces: self.observing.otlp_endpoint,
+            telemetry: self.observing.telemetry(
+                "supercargo-scheduler",
+                vec![("service.instance.id", identity.clone())],
+            ),
+            identity,
         })
         .map_err(Box::new)?;
         Ok(Exit::Done)

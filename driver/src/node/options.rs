@@ -10,13 +10,14 @@ use supercargo_host::policy::EngineError;
 use super::claims::OpenError;
 use super::plugin::{self, PluginError};
 use super::slices::Owner;
+use crate::daemon::SystemError;
 use crate::devices::DeviceError;
 use crate::devices::simulated::TopologyError;
 use crate::journal::JournalError;
 use crate::kubernetes::ConnectError;
 use crate::policies::PolicyError;
 use crate::serving::Origin;
-use crate::telemetry::{LogFormat, Telemetry, TelemetryError};
+use crate::telemetry::{Telemetry, TelemetryError};
 
 /// What the node driver is to do.
 #[derive(Debug, Clone)]
@@ -43,12 +44,8 @@ pub struct Options {
     pub cdi: PathBuf,
     /// Where probes and metrics are answered.
     pub address: SocketAddr,
-    /// What is logged.
-    pub log: String,
-    /// How.
-    pub log_format: LogFormat,
-    /// Where traces go.
-    pub traces: Option<String>,
+    /// What is logged and traced.
+    pub telemetry: Telemetry,
 }
 
 impl Options {
@@ -73,19 +70,6 @@ impl Options {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn telemetry(&self) -> Telemetry {
-        Telemetry {
-            filter: self.log.clone(),
-            format: self.log_format,
-            traces: self.traces.clone(),
-            service: "supercargo-node",
-            attributes: vec![
-                ("k8s.node.name", self.node.clone()),
-                ("supercargo.driver", self.driver.clone()),
-            ],
-        }
     }
 
     pub(super) fn owner(&self) -> Owner {
@@ -172,14 +156,8 @@ pub enum NodeError {
     #[error(transparent)]
     Plugin(#[from] PluginError),
     /// The system refuses what every process gets.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What was being done.
-        what: &'static str,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    System(#[from] SystemError),
     /// A part ended on its own.
     #[error("{0} ended on its own; the log says more, and a new process may help")]
     Ended(&'static str),
@@ -203,7 +181,7 @@ impl NodeError {
             | Self::Open(_)
             | Self::Address { .. }
             | Self::Plugin(_)
-            | Self::System { .. }
+            | Self::System(_)
             | Self::Ended(_) => false,
         }
     }

@@ -16,7 +16,6 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use supercargo::devices::Source;
 use supercargo::devices::simulated::{Simulated, Topology};
-use supercargo::journal::Journal;
 use supercargo::kubernetes::api::ResourceApi;
 use supercargo::node::claims::{ClaimRef, Claims, Recovered, Setup};
 use supercargo::serving::{Origin, Policies};
@@ -237,10 +236,8 @@ impl Node {
             folder: None,
         };
         let policies = Policies::new(DRIVER, engine.unwrap(), origin).unwrap();
-        let policies = match self.journal().exists() {
-            true => policies.recorded_by(Arc::new(Journal::open(&self.journal()).unwrap())),
-            false => policies,
-        };
+        let journal = Some(self.journal()).filter(|file| file.exists());
+        let policies = policies.recorded_in(journal.as_deref()).unwrap();
         for change in policies.refresh() {
             let change = change.to_string();
             assert!(!change.contains("refused"), "{change}");

@@ -2,25 +2,18 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::cluster::Cluster;
+use crate::daemon::Daemon;
 use crate::devices::example;
 use crate::error::{ClusterError, at};
 use crate::node::Node;
 use crate::ports;
-use crate::sandbox::Process;
-use crate::wait::until;
 
 /// What is served unless told otherwise.
 pub const DRIVER: &str = "gpu.nvidia.com";
-
-/// How long the driver may take until the kubelet has it; a quarter of a second is usual.
-const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// How a node driver is started.
 #[derive(Debug, Clone, Default)]
@@ -60,13 +53,12 @@ pub async fn rights(cluster: &Cluster, node: &Node) -> Result<PathBuf, ClusterEr
 /// A running `supercargo node`. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Driver {
-    process: Process,
-    address: SocketAddr,
+    daemon: Daemon,
     data: PathBuf,
 }
 
 impl Driver {
-    /// Starts the driver for a node. It may not be ready yet; see [`Driver::ready`].
+    /// Starts the driver for a node. It may not be ready yet; see [`Daemon::ready`].
     pub fn start(
         cluster: &Cluster,
         node: &Node,
@@ -105,21 +97,8 @@ impl Driver {
                 command.args(["--pod-uid", uid]);
             }
         })?;
-        Ok(Self {
-            process,
-            address,
-            data,
-        })
-    }
-
-    /// Waits until its slices are published and the kubelet has it.
-    pub async fn ready(&self) -> Result<(), ClusterError> {
-        let what = format!("{} is ready", self.process.name());
-        until(READY_WITHIN, &what, async || {
-            self.process.must_run()?;
-            Ok(self.get("/readyz").await.is_ok().then_some(()))
-        })
-        .await
+        let daemon = Daemon { process, address };
+        Ok(Self { daemon, data })
     }
 
     /// Leaves it running, in a detached cluster.
@@ -127,39 +106,16 @@ impl Driver {
         std::mem::forget(self);
     }
 
-    /// The process.
-    #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
     /// Its own folder: sockets, what it remembers, the simulated hardware.
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
     }
+}
 
-    /// Its metrics, as text.
-    pub async fn metrics(&self) -> Result<String, ClusterError> {
-        self.get("/metrics").await
-    }
-
-    /// What it answers at a path, where that is a success.
-    async fn get(&self, path: &str) -> Result<String, ClusterError> {
-        let what = format!("GET {path} of {}", self.process.name());
-        let io = |source| ClusterError::Io {
-            what: what.clone(),
-            source,
-        };
-        let mut stream = TcpStream::connect(self.address).await.map_err(io)?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).await.map_err(io)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.map_err(io)?;
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        match body {
-            Some(body) if answer.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
-            _ => Err(ClusterError::Answer { what, answer }),
-        }
+impl Deref for Driver {
+    type Target = Daemon;
+    fn deref(&self) -> &Daemon {
+        &self.daemon
     }
 }

@@ -34,6 +34,7 @@ mod cgroups;
 mod cluster;
 mod command;
 mod control_plane;
+mod daemon;
 pub mod devices;
 mod driver;
 mod error;
@@ -55,6 +56,7 @@ mod tools;
 mod wait;
 
 pub use cluster::{Cluster, down, running};
+pub use daemon::Daemon;
 pub use driver::{DRIVER, Driver, DriverOptions, rights};
 pub use error::ClusterError;
 pub use extender::{Extender, ExtenderOptions};
