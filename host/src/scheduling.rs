@@ -10,6 +10,7 @@
 //! others are not asked; where one does, all are asked, and the best score wins, the first name
 //! among equals.
 
+pub mod extended;
 pub mod in_use;
 pub mod node_taints;
 pub mod reservation;

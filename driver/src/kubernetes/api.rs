@@ -18,7 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+    PostParams, Preconditions,
+};
 use kube::{Api, Client};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -303,6 +306,46 @@ impl ResourceApi {
             })
             .await?;
         version.read_claim(claim)
+    }
+
+    /// Creates a claim, and answers it as it is then.
+    pub async fn create_claim(
+        &self,
+        namespace: &str,
+        claim: &ResourceClaim,
+    ) -> Result<ResourceClaim, ApiError> {
+        let operation = Operation::new("create", GROUP, "resourceclaims");
+        let (version, claim) = self
+            .request(operation, async |version| {
+                let claims = self.claims(version, namespace);
+                let claim = version.write(claim).map_err(kube::Error::SerdeError)?;
+                let claim = claims.create(&PostParams::default(), &claim).await?;
+                Ok((version, claim))
+            })
+            .await?;
+        version.read_claim(claim)
+    }
+
+    /// Deletes this claim, and no other of its name.
+    pub async fn delete_claim(
+        &self,
+        namespace: &str,
+        name: &str,
+        claim: &ResourceClaim,
+    ) -> Result<(), ApiError> {
+        let operation = Operation::new("delete", GROUP, "resourceclaims");
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: claim.metadata.uid.clone(),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        self.request(operation, async |version| {
+            let claims = self.claims(version, namespace);
+            claims.delete(name, &parameters).await.map(drop)
+        })
+        .await
     }
 
     /// All claims, as the API server has them at this moment.

@@ -11,6 +11,8 @@
 //! not bound. The next attempt at the pod completes that, for a claim's node selector leads it to the same
 //! node; and if none comes, it is undone.
 
+mod special;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,8 +24,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::{ApiResource, GroupVersionKind, PostParams};
 use serde_json::{Value, json};
-use supercargo_host::scheduling::claim_name;
 use supercargo_host::scheduling::reservation::{FINALIZER, MAX_CONSUMERS};
+use supercargo_host::scheduling::{claim_name, extended};
 use tokio::time::timeout;
 
 use super::conditions::{self, Conditions};
@@ -159,18 +161,31 @@ impl Binder {
                     .ok_or_else(|| refused("the pod is gone".to_owned()))?
             }
         };
-        if known.scheduler != self.scheduler || known.claims.is_empty() {
+        if known.scheduler != self.scheduler || !known.may_claim() {
             let bound = self.bind_pod(args).await;
             return bound.map_err(|error| refused(error.to_string()));
         }
+        let special = match self.make_special(&known, &args.node).await {
+            Ok(special) => special,
+            Err(Failure::Definite(why)) => return Err(refused(why)),
+            Err(Failure::Open(why)) => return Err(BindError::Open(why)),
+        };
+        let bound = self.take_and_bind(args, &known).await;
+        if special && let Err(BindError::Refused(_) | BindError::Undone(_)) = &bound {
+            self.without_special(&known).await;
+        }
+        bound
+    }
+
+    async fn take_and_bind(&self, args: &BindArgs, pod: &Pod) -> Result<(), BindError> {
         let decider = Arc::clone(&self.decider);
-        let (pod, node) = (known.clone(), args.node.clone());
-        let taken = tokio::task::spawn_blocking(move || decider.take(&pod, &node)).await;
+        let (known, node) = (pod.clone(), args.node.clone());
+        let taken = tokio::task::spawn_blocking(move || decider.take(&known, &node)).await;
         let taken = taken
             .unwrap_or_else(|_| Err("deciding ended early".to_owned()))
-            .map_err(refused)?;
+            .map_err(BindError::Refused)?;
         fault::reached("taken");
-        self.carry_out(args, &known, taken).await
+        self.carry_out(args, pod, taken).await
     }
 
     async fn carry_out(&self, args: &BindArgs, pod: &Pod, taken: Taken) -> Result<(), BindError> {
@@ -199,6 +214,15 @@ impl Binder {
             }
         }
         fault::reached("reserved");
+        let mut claims = taken.pending.iter().chain(&taken.allocated);
+        let special = claims.find(|claim| extended::is_special(claim));
+        if (special.is_some() || pod.special.is_some())
+            && let Err(failure) = self
+                .name_special(pod, special.map(|it| &**it), &taken.mappings)
+                .await
+        {
+            return Err(self.undo(written, pod, failure).await);
+        }
         let claims = taken.pending.iter().chain(&taken.allocated);
         match self.ready(claims.map(|claim| &**claim)).await {
             Conditions::Met => {}

@@ -6,13 +6,13 @@
 //! What is kept can only make an answer faster. A verdict is never what devices are taken by: Bind decides
 //! anew, and takes them only if the node is still as it was then ([`State::assume`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{ContainerExtendedResourceRequest, Node};
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use lru::LruCache;
 use serde_json::json;
@@ -22,7 +22,7 @@ use supercargo_host::scheduling::{claim_name, reservation};
 
 use super::miss::{self, Miss};
 use super::pod::Pod;
-use super::state::{Snapshot, Stamp, State, Wants};
+use super::state::{PodClaims, Snapshot, Stamp, State, Wants};
 use super::wire::{Candidates, FilterResult, HostPriority, MOST, Refused};
 
 /// How many kinds of claims verdicts are kept of.
@@ -69,6 +69,8 @@ pub struct Taken {
     pub pending: Vec<Arc<ResourceClaim>>,
     /// The claims that have their devices already.
     pub allocated: Vec<Arc<ResourceClaim>>,
+    /// Which containers get devices of the special claim for extended resources.
+    pub mappings: Vec<ContainerExtendedResourceRequest>,
 }
 
 impl Decider {
@@ -151,7 +153,7 @@ impl Decider {
         let Ok((wants, snapshot)) = self.state.wants(pod) else {
             return equal(nodes.names());
         };
-        if wants.pending.is_empty() {
+        if wants.is_settled() {
             return equal(nodes.names());
         }
         let verdicts = self.verdicts(&wants, &snapshot, nodes.names());
@@ -187,16 +189,25 @@ impl Decider {
             let Some((shard, entry)) = snapshot.node(node) else {
                 return Err(format!("node {node} is not known to Supercargo yet"));
             };
-            if let Some(claim) = elsewhere(&wants, &entry.node) {
+            let PodClaims {
+                pending,
+                allocated,
+                mappings,
+            } = wants.claims(&wants.missing(&entry.offers))?;
+            if let Some(claim) = elsewhere(&allocated, &entry.node) {
                 return Err(format!("ResourceClaim {claim} has its devices elsewhere"));
             }
-            if wants.pending.is_empty() {
+            if pending.is_empty() {
                 return Ok(Taken {
-                    pending: Vec::new(),
-                    allocated: wants.allocated,
+                    pending,
+                    allocated,
+                    mappings,
                 });
             }
-            let claims: Vec<&ResourceClaim> = wants.pending.iter().map(|it| &**it).collect();
+            if pending.iter().any(|claim| claim.metadata.uid.is_none()) {
+                return Err("the claim for the pod's extended resources is gone".to_owned());
+            }
+            let claims: Vec<&ResourceClaim> = pending.iter().map(|it| &**it).collect();
             let placement = shard.placement();
             let prepared = placement.allocator().prepare(shard.in_use());
             let plan = prepared.plan(&claims);
@@ -210,8 +221,7 @@ impl Decider {
                     said.unwrap_or_default()
                 ));
             };
-            let pending: Vec<Arc<ResourceClaim>> = wants
-                .pending
+            let pending: Vec<Arc<ResourceClaim>> = pending
                 .iter()
                 .zip(allocation.results)
                 .map(|(claim, result)| {
@@ -223,7 +233,8 @@ impl Decider {
             if self.state.assume(node, shard.stamp(entry), &pending) {
                 return Ok(Taken {
                     pending,
-                    allocated: wants.allocated,
+                    allocated,
+                    mappings,
                 });
             }
         }
@@ -232,7 +243,46 @@ impl Decider {
 
     /// What each of these nodes says, in order.
     fn verdicts(&self, wants: &Wants, snapshot: &Snapshot, names: &[String]) -> Vec<Verdict> {
-        let known = self.known_of(&wants.pending);
+        let none = BTreeSet::new();
+        // What claims must bring differs with what nodes offer by themselves; mostly it does not.
+        let mut groups: BTreeMap<BTreeMap<&str, &str>, Vec<usize>> = BTreeMap::new();
+        for (position, name) in names.iter().enumerate() {
+            let offers = snapshot
+                .node(name)
+                .map_or(&none, |(_, entry)| &entry.offers);
+            let missing = wants.missing(offers);
+            groups.entry(missing).or_default().push(position);
+        }
+        let mut verdicts: Vec<(usize, Verdict)> = Vec::with_capacity(names.len());
+        for (missing, positions) in groups {
+            let names: Vec<&String> = positions.iter().filter_map(|at| names.get(*at)).collect();
+            match wants.claims(&missing) {
+                Ok(claims) => {
+                    let said = self.verdicts_on(&claims, snapshot, &names);
+                    verdicts.extend(positions.into_iter().zip(said));
+                }
+                Err(why) => {
+                    let miss = Arc::new(Miss::Broken(why));
+                    let said = |at| {
+                        let (miss, held) = (Arc::clone(&miss), false);
+                        (at, Verdict::Misses { miss, held })
+                    };
+                    verdicts.extend(positions.into_iter().map(said));
+                }
+            }
+        }
+        verdicts.sort_unstable_by_key(|(at, _)| *at);
+        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
+    /// What each of these nodes says to these claims, in order.
+    fn verdicts_on(
+        &self,
+        claims: &PodClaims,
+        snapshot: &Snapshot,
+        names: &[&String],
+    ) -> Vec<Verdict> {
+        let known = self.known_of(&claims.pending);
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(names.len());
         let mut open: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -244,7 +294,7 @@ impl Decider {
                 }));
                 continue;
             };
-            if let Some(claim) = elsewhere(wants, &entry.node) {
+            if let Some(claim) = elsewhere(&claims.allocated, &entry.node) {
                 verdicts.push(Some(Verdict::Misses {
                     miss: Arc::new(Miss::Elsewhere(claim)),
                     held: false,
@@ -252,13 +302,13 @@ impl Decider {
                 continue;
             }
             let stamp = shard.stamp(entry);
-            let kept = match wants.pending.is_empty() {
+            let kept = match claims.pending.is_empty() {
                 true => Some(Verdict::Fits {
                     score: None,
                     free: entry.free(),
                 }),
                 false => known
-                    .get(name)
+                    .get(*name)
                     .filter(|(then, _)| *then == stamp)
                     .map(|(_, verdict)| verdict.clone()),
             };
@@ -278,9 +328,9 @@ impl Decider {
             if known.len() > 2 * names.len() + 1024 {
                 known.clear();
             }
-            self.ask(wants, snapshot, names, open.into_values(), |at, found| {
+            self.ask(claims, snapshot, names, open.into_values(), |at, found| {
                 if let (Some(name), Some((stamp, verdict))) = (names.get(at), found.clone()) {
-                    known.insert(name.clone(), (stamp, verdict));
+                    known.insert((*name).clone(), (stamp, verdict));
                 }
                 if let Some(slot) = verdicts.get_mut(at) {
                     *slot = found.map(|(_, verdict)| verdict);
@@ -302,13 +352,13 @@ impl Decider {
     /// Asks nodes, shard by shard. `None` is said of nodes for which there was no time.
     fn ask(
         &self,
-        wants: &Wants,
+        claims: &PodClaims,
         snapshot: &Snapshot,
-        names: &[String],
+        names: &[&String],
         open: impl Iterator<Item = Vec<usize>>,
         mut found: impl FnMut(usize, Option<(Stamp, Verdict)>),
     ) {
-        let claims: Vec<&ResourceClaim> = wants.pending.iter().map(|claim| &**claim).collect();
+        let claims: Vec<&ResourceClaim> = claims.pending.iter().map(|claim| &**claim).collect();
         let budget = budget();
         for positions in open {
             let first = positions.first().and_then(|at| names.get(*at));
@@ -373,13 +423,13 @@ fn budget() -> Budget {
 }
 
 /// The first claim that has its devices where this node cannot reach them.
-fn elsewhere(wants: &Wants, node: &Node) -> Option<String> {
+fn elsewhere(allocated: &[Arc<ResourceClaim>], node: &Node) -> Option<String> {
     let out_of_reach = |claim: &&Arc<ResourceClaim>| {
         let allocation = claim.status.as_ref().and_then(|it| it.allocation.as_ref());
         let selector = allocation.and_then(|allocation| allocation.node_selector.as_ref());
         selector.is_some_and(|selector| !NodeTerms::lenient(selector).matches(node))
     };
-    let claim = wants.allocated.iter().find(out_of_reach)?;
+    let claim = allocated.iter().find(out_of_reach)?;
     Some(claim_name(claim))
 }
 

@@ -1,7 +1,8 @@
 //! What crashes and lost answers leave, put right.
 //!
-//! Two things can be left: a claim that is allocated and reserved for a pod that is not bound, and a write of
-//! which it is not known whether it happened. The first is normal for as long as the pod is on its way, so it
+//! Three things can be left: a claim that is allocated and reserved for a pod that is not bound, a special claim
+//! for a pod's extended resources that has no devices, and a write of which it is not known whether it happened.
+//! The first is normal for as long as the pod is on its way, so it
 //! is undone only after a while, and only after the API server has said once more that the pod is not bound.
 //! The second is settled by reading the claim, after the API server must have finished the request.
 
@@ -17,6 +18,7 @@ use super::bind::{Binder, Failure};
 use super::conditions::{self, Conditions};
 use super::leader::Leadership;
 use super::metrics::Metrics;
+use super::pod::Pod;
 use super::state::State;
 use crate::kubernetes::api::{ApiError, ResourceApi};
 
@@ -50,14 +52,17 @@ impl Healer {
         let mut turns = tokio::time::interval(PERIOD);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut unbound: HashMap<(String, String), Instant> = HashMap::new();
+        let mut idle: HashMap<String, Instant> = HashMap::new();
         loop {
             turns.tick().await;
             if !self.leadership.holds() || !self.state.is_synced() {
                 unbound.clear();
+                idle.clear();
                 continue;
             }
             self.settle().await;
             self.release(&mut unbound).await;
+            self.unmake(&mut idle).await;
             let clashes = self.state.clashes();
             self.metrics.clashes(clashes.len());
             for device in clashes {
@@ -102,6 +107,46 @@ impl Healer {
             }
         }
         *unbound = seen;
+    }
+
+    /// Deletes special claims that no attempt at their pods took up.
+    async fn unmake(&self, idle: &mut HashMap<String, Instant>) {
+        let now = Instant::now();
+        let mut seen = HashMap::new();
+        for (pod, claim) in self.state.idle_special() {
+            let uid = claim.metadata.uid.clone().unwrap_or_default();
+            // Those of pods that are gone are collected as garbage.
+            let Some(pod) = self.state.pod(&pod) else {
+                continue;
+            };
+            if pod.scheduler != self.scheduler || claim.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            let since = idle.get(&uid).copied().unwrap_or(now);
+            let waits = now.duration_since(since) < self.grace;
+            if waits || !self.unmake_for(&claim, &pod).await {
+                seen.insert(uid, since);
+            }
+        }
+        *idle = seen;
+    }
+
+    async fn unmake_for(&self, claim: &ResourceClaim, pod: &Pod) -> bool {
+        let Some(_hold) = self.binder.busy().hold(&pod.uid) else {
+            return false;
+        };
+        match self.binder.unmake_special(claim, pod).await {
+            Ok(()) => {
+                let (claim, pod) = (claim_name(claim), pod.full_name());
+                tracing::info!(claim, pod, "deleted, for the pod did not get bound with it");
+                self.metrics.healed("deleted");
+                true
+            }
+            Err(Failure::Definite(why) | Failure::Open(why)) => {
+                tracing::warn!(claim = claim_name(claim), why, "cannot be deleted yet");
+                false
+            }
+        }
     }
 
     /// Users of a claim that are pods of this scheduler and not bound.

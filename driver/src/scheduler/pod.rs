@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PodResourceClaim, PodResourceClaimStatus};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::core::Object;
 use serde::{Deserialize, Serialize};
+use supercargo_host::quantity;
+use supercargo_host::scheduling::extended::{self, Container};
 
 /// A pod as the scheduler sends it or the API server shows it, as far as it is read.
 pub type PodObject = Object<Spec, Status>;
@@ -17,6 +20,22 @@ pub struct Spec {
     scheduler_name: Option<String>,
     priority: Option<i64>,
     resource_claims: Option<Vec<PodResourceClaim>>,
+    init_containers: Option<Vec<ContainerSpec>>,
+    containers: Option<Vec<ContainerSpec>>,
+}
+
+/// Of a container.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainerSpec {
+    name: String,
+    restart_policy: Option<String>,
+    resources: Option<Resources>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Resources {
+    requests: Option<BTreeMap<String, Quantity>>,
 }
 
 /// Of a pod's status.
@@ -25,6 +44,13 @@ pub struct Spec {
 pub struct Status {
     phase: Option<String>,
     resource_claim_statuses: Option<Vec<PodResourceClaimStatus>>,
+    extended_resource_claim_status: Option<SpecialStatus>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpecialStatus {
+    resource_claim_name: String,
 }
 
 /// A pod, read.
@@ -46,6 +72,10 @@ pub struct Pod {
     pub over: bool,
     /// Its entries in `spec.resourceClaims`.
     pub claims: Vec<Entry>,
+    /// Its containers, the init containers first, if any asks for a resource that may be devices.
+    pub containers: Vec<Container>,
+    /// The claim that its `status.extendedResourceClaimStatus` names.
+    pub special: Option<String>,
 }
 
 /// An entry of `spec.resourceClaims`.
@@ -77,10 +107,48 @@ impl Pod {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// Whether it has to do with claims, or may have.
+    #[must_use]
+    pub fn may_claim(&self) -> bool {
+        !self.claims.is_empty() || !self.containers.is_empty()
+    }
+
     /// Whether it is bound to a node.
     #[must_use]
     pub fn is_bound(&self) -> bool {
         !self.node.is_empty()
+    }
+}
+
+/// All containers, if a resource of any of them may be devices.
+fn containers(init: Vec<ContainerSpec>, others: Vec<ContainerSpec>) -> Vec<Container> {
+    let read = |init: bool| {
+        move |container: ContainerSpec| {
+            let sidecar = container.restart_policy.as_deref() == Some("Always");
+            let requests = container.resources.and_then(|it| it.requests);
+            let requests = requests.into_iter().flatten();
+            let whole = |amount: &Quantity| quantity::Quantity::parse(&amount.0).ok()?.as_int();
+            Container {
+                name: container.name,
+                ends_early: init && !sidecar,
+                requests: requests
+                    .map(|(name, amount)| {
+                        let amount = whole(&amount).unwrap_or_default();
+                        (name, amount)
+                    })
+                    .collect(),
+            }
+        }
+    };
+    let init = init.into_iter().map(read(true));
+    let all: Vec<Container> = init.chain(others.into_iter().map(read(false))).collect();
+    let asks = |container: &Container| {
+        let mut resources = container.requests.keys();
+        resources.any(|name| extended::may_be_devices(name))
+    };
+    match all.iter().any(asks) {
+        true => all,
+        false => Vec::new(),
     }
 }
 
@@ -114,6 +182,13 @@ impl From<PodObject> for Pod {
         });
         Self {
             claims: claims.collect(),
+            containers: containers(
+                spec.init_containers.unwrap_or_default(),
+                spec.containers.unwrap_or_default(),
+            ),
+            special: status
+                .extended_resource_claim_status
+                .map(|status| status.resource_claim_name),
             namespace: metadata.namespace.unwrap_or_default(),
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),

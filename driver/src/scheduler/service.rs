@@ -54,7 +54,7 @@ pub enum Mode {
 impl Mode {
     fn concerns(&self, pod: &Pod) -> bool {
         match self {
-            Self::Own { scheduler } => pod.scheduler == *scheduler && !pod.claims.is_empty(),
+            Self::Own { scheduler } => pod.scheduler == *scheduler && pod.may_claim(),
             Self::Coexist => !pod.claims.is_empty(),
         }
     }

@@ -28,7 +28,7 @@ use claims::Claims;
 use pools::Pools;
 use shard::{COUNT, Common, shard_of};
 pub use shard::{NodeEntry, Shard, Stamp};
-pub use wants::Wants;
+pub use wants::{Claims as PodClaims, Wants};
 
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -260,6 +260,18 @@ impl State {
         self.read().claims.reserved()
     }
 
+    /// Special claims that have no devices, each with its pod's UID.
+    #[must_use]
+    pub fn idle_special(&self) -> Vec<(String, Arc<ResourceClaim>)> {
+        self.read().claims.idle_special()
+    }
+
+    /// The special claim of a pod.
+    #[must_use]
+    pub fn special_of(&self, pod: &str) -> Option<Arc<ResourceClaim>> {
+        self.read().claims.special_of(pod)
+    }
+
     /// The claims that hold devices of a pool.
     #[must_use]
     pub fn holders(&self, driver: &str, pool: &str) -> Vec<Arc<ResourceClaim>> {
@@ -345,9 +357,14 @@ impl State {
         self.write().set_taint_rule(name, rule);
     }
 
-    /// A node, by name and labels.
-    pub fn set_node(&self, name: &str, labels: Option<BTreeMap<String, String>>) {
-        self.write().set_node(name, labels);
+    /// A node, by name and labels, and the extended resources that its device plugins offer.
+    pub fn set_node(
+        &self,
+        name: &str,
+        labels: Option<BTreeMap<String, String>>,
+        offers: BTreeSet<String>,
+    ) {
+        self.write().set_node(name, labels, offers);
     }
 
     /// Whether claims of a namespace may have admin access.
@@ -393,7 +410,12 @@ impl Inner {
         }
     }
 
-    fn set_node(&mut self, name: &str, labels: Option<BTreeMap<String, String>>) {
+    fn set_node(
+        &mut self,
+        name: &str,
+        labels: Option<BTreeMap<String, String>>,
+        offers: BTreeSet<String>,
+    ) {
         let generation = self.tick();
         let Some(shard) = self.shards.get_mut(shard_of(name)) else {
             return;
@@ -406,7 +428,9 @@ impl Inner {
             return;
         };
         // Nodes report themselves all the time; nearly always nothing here changes.
-        if known.is_some_and(|known| known.node.metadata.labels.as_ref() == Some(&labels)) {
+        if known.is_some_and(|known| {
+            known.node.metadata.labels.as_ref() == Some(&labels) && *known.offers == offers
+        }) {
             return;
         }
         let mut node = Node::default();
@@ -414,6 +438,7 @@ impl Inner {
         node.metadata.labels = Some(labels);
         let entry = NodeEntry {
             node: Arc::new(node),
+            offers: Arc::new(offers),
             generation,
             rooms: self.pools.rooms(name),
         };

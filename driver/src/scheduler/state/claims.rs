@@ -1,10 +1,11 @@
 //! Claims: as the watch showed them, and as this process has decided them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::resource::v1::{AllocationResult, ResourceClaim};
+use supercargo_host::scheduling::extended;
 
 use super::Inner;
 use super::pools::pools_of;
@@ -18,6 +19,8 @@ pub(super) struct Claims {
     names: HashMap<String, (String, String)>,
     /// What was decided, by UID.
     assumed: HashMap<String, Assumption>,
+    /// The special claims of pods: by the pod's UID, theirs.
+    special: HashMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,24 @@ impl Claims {
     /// A claim as the watch showed it.
     pub(super) fn seen(&self, uid: &str) -> Option<Arc<ResourceClaim>> {
         self.seen.get(self.names.get(uid)?).cloned()
+    }
+
+    /// The special claim of a pod, as it is in force; of several, which a lost answer may leave, the one that
+    /// has devices.
+    pub(super) fn special_of(&self, pod: &str) -> Option<Arc<ResourceClaim>> {
+        let claims = self.special.get(pod)?.iter();
+        let claims = claims.filter_map(|uid| self.in_force(uid));
+        claims.max_by_key(|claim| allocation(claim).is_some())
+    }
+
+    /// Special claims that have no devices, each with its pod's UID.
+    pub(super) fn idle_special(&self) -> Vec<(String, Arc<ResourceClaim>)> {
+        let of_pod = |(pod, claims): (&String, &BTreeSet<String>)| {
+            let claims = claims.iter().filter_map(|uid| self.in_force(uid));
+            let idle = claims.filter(|claim| allocation(claim).is_none());
+            idle.map(|claim| (pod.clone(), claim)).collect::<Vec<_>>()
+        };
+        self.special.iter().flat_map(of_pod).collect()
     }
 
     /// Whether a write of it is under way.
@@ -139,6 +160,10 @@ impl Inner {
         {
             self.claims.assumed.remove(&id);
         }
+        if let Some(pod) = extended::owner(&claim) {
+            let claims = self.claims.special.entry(pod.to_owned()).or_default();
+            claims.insert(id.clone());
+        }
         self.claims.names.insert(id.clone(), at.clone());
         self.claims.seen.insert(at, Arc::new(claim));
         self.changed(&id, before);
@@ -147,6 +172,14 @@ impl Inner {
     /// A claim is gone.
     pub(super) fn gone(&mut self, uid: &str) {
         let before = self.claims.in_force(uid);
+        if let Some(pod) = before.as_deref().and_then(extended::owner)
+            && let Some(claims) = self.claims.special.get_mut(pod)
+        {
+            claims.remove(uid);
+            if claims.is_empty() {
+                self.claims.special.remove(pod);
+            }
+        }
         self.claims.assumed.remove(uid);
         if let Some(at) = self.claims.names.remove(uid) {
             self.claims.seen.remove(&at);

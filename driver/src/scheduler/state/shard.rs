@@ -5,7 +5,7 @@
 //! at copies it first. A pool whose slices all name one node is *local* and lies with that node. Any
 //! other pool may reach every node, so it lies in all shards.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
@@ -54,6 +54,8 @@ pub struct Shard {
 pub struct NodeEntry {
     /// Its name and labels.
     pub node: Arc<Node>,
+    /// The extended resources that its device plugins offer.
+    pub offers: Arc<BTreeSet<String>>,
     pub(super) generation: u64,
     /// Its local pools: devices that are published and that are held whole.
     pub(super) rooms: BTreeMap<PoolId, (usize, usize)>,

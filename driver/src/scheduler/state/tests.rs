@@ -31,7 +31,7 @@ pub(in crate::scheduler) fn cluster(nodes: usize, devices: usize) -> Arc<State> 
     );
     for n in 0..nodes {
         let name = format!("node-{n}");
-        state.set_node(&name, Some(BTreeMap::new()));
+        state.set_node(&name, Some(BTreeMap::new()), BTreeSet::new());
         state.set_slice(&format!("slice-{n}"), Some(slice(&name, devices)));
     }
     for kind in Kind::ALL {
@@ -143,7 +143,7 @@ fn only_what_changed_is_asked_again() {
     assert_eq!(decider.counts(), (101, 99));
     // What changes nothing about devices changes no verdict.
     state.observe(holding("has", 3, "node-7", &["gpu-0"], Some("r")));
-    state.set_node("node-8", Some(BTreeMap::new()));
+    state.set_node("node-8", Some(BTreeMap::new()), BTreeSet::new());
     passed(filter(&decider, &pod("q", "b"), 100));
     assert_eq!(decider.counts(), (101, 199));
 }

@@ -1,8 +1,13 @@
 //! What a pod wants: its claims, sorted into those that have their devices and those that need some.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::resource::v1::ResourceClaim;
+use k8s_openapi::api::core::v1::ContainerExtendedResourceRequest;
+use k8s_openapi::api::resource::v1::{DeviceClaim, ResourceClaim, ResourceClaimSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use supercargo_host::scheduling::claim_name;
+use supercargo_host::scheduling::extended::{self, Container, Special};
 use supercargo_host::scheduling::reservation::MAX_CONSUMERS;
 
 use super::Inner;
@@ -16,6 +21,116 @@ pub struct Wants {
     pub pending: Vec<Arc<ResourceClaim>>,
     /// Those that have theirs.
     pub allocated: Vec<Arc<ResourceClaim>>,
+    extended: Option<Extended>,
+}
+
+/// The resources of a pod that classes stand for.
+#[derive(Debug, Clone)]
+struct Extended {
+    /// By resource, the class.
+    classes: BTreeMap<String, String>,
+    containers: Vec<Container>,
+    /// The special claim, as far as it is the same for all nodes.
+    claim: ResourceClaim,
+    /// The special claim that there is.
+    made: Option<Arc<ResourceClaim>>,
+}
+
+/// The claims of a pod on one node.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// Those that need devices, in the order of the pod. A special claim that is still to be made has no
+    /// name and no UID.
+    pub pending: Vec<Arc<ResourceClaim>>,
+    /// Those that have theirs.
+    pub allocated: Vec<Arc<ResourceClaim>>,
+    /// The special claim is one of them, and these containers get devices of it.
+    pub mappings: Vec<ContainerExtendedResourceRequest>,
+}
+
+impl Wants {
+    /// Whether no node has anything to allocate for it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.extended.is_none()
+    }
+
+    /// The resources that claims must bring on a node that offers these by itself.
+    #[must_use]
+    pub fn missing(&self, offers: &BTreeSet<String>) -> BTreeMap<&str, &str> {
+        let classes = self.extended.iter().flat_map(|it| &it.classes);
+        classes
+            .filter(|(resource, _)| !offers.contains(*resource))
+            .map(|(resource, class)| (resource.as_str(), class.as_str()))
+            .collect()
+    }
+
+    /// The claims where claims must bring these resources.
+    ///
+    /// # Errors
+    /// The special claim that there is was made for other nodes.
+    pub fn claims(&self, missing: &BTreeMap<&str, &str>) -> Result<Claims, String> {
+        let mut claims = Claims {
+            pending: self.pending.clone(),
+            allocated: self.allocated.clone(),
+            mappings: Vec::new(),
+        };
+        let Some(extended) = self.extended.as_ref().filter(|_| !missing.is_empty()) else {
+            return Ok(claims);
+        };
+        let Special { requests, mappings } = Special::of(&extended.containers, missing);
+        claims.mappings = mappings;
+        match &extended.made {
+            None => {
+                let mut claim = extended.claim.clone();
+                claim.spec = Some(ResourceClaimSpec {
+                    devices: Some(DeviceClaim {
+                        requests: Some(requests),
+                        ..DeviceClaim::default()
+                    }),
+                });
+                claims.pending.push(Arc::new(claim));
+            }
+            Some(made) => {
+                let devices = made.spec.as_ref().and_then(|spec| spec.devices.as_ref());
+                if devices.and_then(|devices| devices.requests.as_ref()) != Some(&requests) {
+                    return Err(format!(
+                        "ResourceClaim {} was made for a node with other resources; it is removed soon",
+                        claim_name(made)
+                    ));
+                }
+                match allocation(made) {
+                    Some(_) => claims.allocated.push(Arc::clone(made)),
+                    None => claims.pending.push(Arc::clone(made)),
+                }
+            }
+        }
+        Ok(claims)
+    }
+}
+
+/// The special claim of a pod, as upstream's scheduler makes it.
+fn special_claim(pod: &Pod) -> ResourceClaim {
+    ResourceClaim {
+        metadata: ObjectMeta {
+            namespace: Some(pod.namespace.clone()),
+            generate_name: Some(format!("{}-extended-resources-", pod.name)),
+            annotations: Some(BTreeMap::from([(
+                extended::ANNOTATION.to_owned(),
+                "true".to_owned(),
+            )])),
+            owner_references: Some(vec![OwnerReference {
+                api_version: "v1".to_owned(),
+                kind: "Pod".to_owned(),
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            }]),
+            ..ObjectMeta::default()
+        },
+        ..ResourceClaim::default()
+    }
 }
 
 /// Whether a pod is one of a claim's users.
@@ -55,7 +170,33 @@ impl Inner {
                 None => wants.pending.push(claim),
             }
         }
+        wants.extended = self.extended(pod)?;
         Ok(wants)
+    }
+
+    fn extended(&self, pod: &Pod) -> Result<Option<Extended>, String> {
+        let mut classes = BTreeMap::new();
+        let requests = pod.containers.iter().flat_map(|it| &it.requests);
+        let asked = requests.filter(|(name, count)| **count > 0 && extended::may_be_devices(name));
+        for (resource, _) in asked {
+            if let Some(class) = extended::class_of(&*self.common.classes, resource) {
+                classes.insert(resource.clone(), class.to_owned());
+            }
+        }
+        if classes.is_empty() {
+            return Ok(None);
+        }
+        let made = self.claims.special_of(&pod.uid);
+        if let Some(made) = &made {
+            self.check(pod, made, true)
+                .map_err(|why| format!("ResourceClaim {} {why}", claim_name(made)))?;
+        }
+        Ok(Some(Extended {
+            classes,
+            containers: pod.containers.clone(),
+            claim: special_claim(pod),
+            made,
+        }))
     }
 
     /// Whether a pod may use a claim now.

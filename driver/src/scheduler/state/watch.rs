@@ -4,19 +4,24 @@
 //! connection was lost, or the API server forgot) updates what changed and removes what is gone; meanwhile
 //! what was known goes on being known.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::resource::v1::DeviceTaintRule;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
+use kube::core::Object;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use supercargo_host::objects::ADMIN_LABEL;
+use supercargo_host::quantity;
+use supercargo_host::scheduling::extended;
 
 use super::{Kind, State};
 use crate::kubernetes::api::{ApiError, GROUP, ResourceApi, Version};
@@ -28,9 +33,37 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Versions that have DeviceTaintRules, the preferred ones first. Their form is the same.
 const TAINT_RULES: [&str; 3] = ["v1", "v1beta2", "v1alpha3"];
 
+/// A node, as far as it is read.
+type NodeObject = Object<Unread, NodeStatus>;
+
+/// What is not read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Unread {}
+
+/// Of a node's status.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct NodeStatus {
+    allocatable: Option<BTreeMap<String, Quantity>>,
+}
+
+impl NodeStatus {
+    /// The extended resources that the node's device plugins offer.
+    fn offers(self) -> BTreeSet<String> {
+        let some = |amount: &Quantity| {
+            quantity::Quantity::parse(&amount.0).is_ok_and(|amount| !amount.is_zero())
+        };
+        self.allocatable
+            .into_iter()
+            .flatten()
+            .filter(|(name, amount)| extended::may_be_devices(name) && some(amount))
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
 type Events<K> = watcher::Result<Event<K>>;
 
-/// Feeds one kind. Of pods, those with claims. Never ends.
+/// Feeds one kind. Of pods, those that may have claims. Never ends.
 pub async fn feed(api: ResourceApi, state: Arc<State>, kind: Kind) {
     let client = api.client().clone();
     let config = watcher::Config::default();
@@ -38,7 +71,8 @@ pub async fn feed(api: ResourceApi, state: Arc<State>, kind: Kind) {
         Kind::Slices | Kind::Classes | Kind::Claims => resource_api(api, state, kind).await,
         Kind::TaintRules => taint_rules(client, state).await,
         Kind::Nodes => {
-            let nodes: Api<PartialObjectMeta<Node>> = Api::all(client);
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Node"));
+            let nodes: Api<NodeObject> = Api::all_with(client, &resource);
             let events = watcher(nodes, config).default_backoff();
             follow(
                 kind,
@@ -46,9 +80,13 @@ pub async fn feed(api: ResourceApi, state: Arc<State>, kind: Kind) {
                 &state,
                 &mut HashSet::new(),
                 name_of,
-                |name, node| {
-                    let labels = |node: PartialObjectMeta<Node>| node.metadata.labels;
-                    state.set_node(name, node.map(|node| labels(node).unwrap_or_default()));
+                |name, node| match node {
+                    None => state.set_node(name, None, BTreeSet::new()),
+                    Some(node) => {
+                        let labels = node.metadata.labels.unwrap_or_default();
+                        let offers = node.status.unwrap_or_default().offers();
+                        state.set_node(name, Some(labels), offers);
+                    }
                 },
             )
             .await;
@@ -81,7 +119,7 @@ pub async fn feed(api: ResourceApi, state: Arc<State>, kind: Kind) {
                 uid_of,
                 |uid, pod| {
                     let pod = pod.map(Pod::from);
-                    state.set_pod(uid, pod.filter(|pod| !pod.claims.is_empty()));
+                    state.set_pod(uid, pod.filter(Pod::may_claim));
                 },
             )
             .await;
