@@ -4,8 +4,9 @@
 //! ```text
 //! kube-scheduler ── listen ── service ── decide ── state ── watches ── API server
 //!                                │          └───── policies
-//!                                └── bind ── API server
-//!                                     └ leader, heal
+//!                                ├── bind ── API server
+//!                                │    └ leader, heal
+//!                                └── preempt ── API server
 //! ```
 //! In *owning* mode Supercargo allocates the claims of the pods of one scheduler: Filter and Prioritize
 //! ask the allocator and the policies, Bind writes. In *co-existing* mode the in-tree plugin allocates, and
@@ -57,6 +58,7 @@ use leader::{Election, Leadership};
 use listen::Listener;
 pub use listen::{TlsError, TlsFiles};
 use metrics::Metrics;
+use preempt::preemptor::Preemptor;
 use service::{Mode, Service};
 use state::{Kind, State};
 
@@ -296,6 +298,11 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
 
     let mut endless = JoinSet::new();
     for kind in Kind::ALL {
+        if kind == Kind::Budgets && !owns {
+            // Who lets nobody go need not know them.
+            state.synced(kind);
+            continue;
+        }
         let feed = state::watch::feed(api.clone(), Arc::clone(&state), kind);
         endless.spawn(named("a watch", feed));
     }
@@ -342,7 +349,21 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         },
         Allocates::Coexist => Mode::Coexist,
     };
-    let service = Service::new(mode, Arc::clone(&state), decider, binder, metrics);
+    let preemptor = binder.clone().map(|binder| {
+        let (state, decider) = (Arc::clone(&state), Arc::clone(&decider));
+        Arc::new(Preemptor::new(state, decider, binder, Arc::clone(&metrics)))
+    });
+    if let Some(preemptor) = &preemptor {
+        endless.spawn(named("preemption", Arc::clone(preemptor).run()));
+    }
+    let service = Service::new(
+        mode,
+        Arc::clone(&state),
+        decider,
+        binder,
+        preemptor,
+        metrics,
+    );
     let (stop, stopping) = watch::channel(false);
     let (resign, resigning) = watch::channel(false);
     let mut parts = JoinSet::new();

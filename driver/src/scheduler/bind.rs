@@ -235,6 +235,7 @@ impl Binder {
         match self.bind_pod(args).await {
             Ok(()) => {
                 fault::reached("bound");
+                self.state.unnominate(&pod.uid);
                 Ok(())
             }
             Err(error) => Err(self.undo(written, pod, error.into()).await),
@@ -504,7 +505,13 @@ impl Binder {
         Ok(pod.map(Pod::from).filter(|pod| pod.uid == uid))
     }
 
-    fn pods(&self, namespace: &str) -> Api<PodObject> {
+    /// The client below.
+    pub(super) fn client(&self) -> kube::Client {
+        self.api.client().clone()
+    }
+
+    /// The pods of a namespace.
+    pub(super) fn pods(&self, namespace: &str) -> Api<PodObject> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
         Api::namespaced_with(self.api.client().clone(), namespace, &resource)
     }

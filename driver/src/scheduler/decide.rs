@@ -41,10 +41,7 @@ enum Verdict {
         score: Option<f64>,
         free: usize,
     },
-    Misses {
-        miss: Arc<Miss>,
-        held: bool,
-    },
+    Misses(Arc<Miss>),
     /// The claims themselves are wrong: no node will do.
     Wrong(Arc<str>),
 }
@@ -108,7 +105,19 @@ impl Decider {
             // Nothing that runs on a node is in the way.
             Err(why) => return nodes.filtered(|_, _| Some(Refused::Unresolvable(why.clone()))),
         };
-        let verdicts = self.verdicts(&wants, &snapshot, nodes.names());
+        let mut verdicts = self.verdicts(&wants, &snapshot, nodes.names());
+        let closed = self.state.closed_to(pod);
+        if !closed.is_empty() {
+            for (verdict, node) in verdicts.iter_mut().zip(nodes.names()) {
+                let fits = matches!(verdict, Verdict::Fits { .. });
+                if let Some((_, other)) = closed.get(node).and_then(|it| it.first())
+                    && fits
+                    && !wants.is_settled()
+                {
+                    *verdict = Verdict::Misses(Arc::new(Miss::Closed(other.clone())));
+                }
+            }
+        }
         let wrong = verdicts.iter().find_map(|verdict| match verdict {
             Verdict::Wrong(why) => Some(Arc::clone(why)),
             _ => None,
@@ -118,24 +127,37 @@ impl Decider {
         }
         let misses = nodes.names().iter().zip(&verdicts);
         let misses = misses.filter_map(|(node, verdict)| match verdict {
-            Verdict::Misses { miss, .. } => Some((node.as_str(), &**miss)),
+            Verdict::Misses(miss) => Some((node.as_str(), &**miss)),
             _ => None,
         });
         let texts: HashMap<String, Arc<str>> = miss::texts(misses)
             .into_iter()
             .map(|(node, text)| (node.to_owned(), text))
             .collect();
+        // The scheduler's own preemption frees no devices, except where it is under way already.
+        let nominated = self.state.nominated(&pod.uid);
         nodes.filtered(|position, name| match verdicts.get(position) {
-            Some(Verdict::Misses { held, .. }) => {
+            Some(Verdict::Misses(_)) => {
                 let text = texts.get(name).map(ToString::to_string);
                 let text = text.unwrap_or_default();
-                Some(match held {
+                Some(match nominated.as_deref() == Some(name) {
                     true => Refused::Now(text),
                     false => Refused::Unresolvable(text),
                 })
             }
             _ => None,
         })
+    }
+
+    /// Whether there is a node where the pod's claims can be had, whatever else it may lack.
+    #[must_use]
+    pub fn fits_somewhere(&self, pod: &Pod) -> bool {
+        let Ok((wants, snapshot)) = self.state.wants(pod) else {
+            return false;
+        };
+        let verdicts = self.verdicts(&wants, &snapshot, &snapshot.names());
+        let fits = |verdict: &Verdict| matches!(verdict, Verdict::Fits { .. });
+        verdicts.iter().any(fits)
     }
 
     /// Prioritize: the best score of the policies first, and among equals the node with the fewest free
@@ -204,6 +226,11 @@ impl Decider {
                     mappings,
                 });
             }
+            if let Some(nominees) = self.state.closed_to(pod).get(node)
+                && let Some((_, other)) = nominees.first()
+            {
+                return Err(format!("devices are being freed on {node} for pod {other}"));
+            }
             if pending.iter().any(|claim| claim.metadata.uid.is_none()) {
                 return Err("the claim for the pod's extended resources is gone".to_owned());
             }
@@ -263,10 +290,7 @@ impl Decider {
                 }
                 Err(why) => {
                     let miss = Arc::new(Miss::Broken(why));
-                    let said = |at| {
-                        let (miss, held) = (Arc::clone(&miss), false);
-                        (at, Verdict::Misses { miss, held })
-                    };
+                    let said = |at| (at, Verdict::Misses(Arc::clone(&miss)));
                     verdicts.extend(positions.into_iter().map(said));
                 }
             }
@@ -288,17 +312,12 @@ impl Decider {
         let mut open: HashMap<usize, Vec<usize>> = HashMap::new();
         for (position, name) in names.iter().enumerate() {
             let Some((shard, entry)) = snapshot.node(name) else {
-                verdicts.push(Some(Verdict::Misses {
-                    miss: Arc::new(Miss::Unknown),
-                    held: false,
-                }));
+                verdicts.push(Some(Verdict::Misses(Arc::new(Miss::Unknown))));
                 continue;
             };
             if let Some(claim) = elsewhere(&claims.allocated, &entry.node) {
-                verdicts.push(Some(Verdict::Misses {
-                    miss: Arc::new(Miss::Elsewhere(claim)),
-                    held: false,
-                }));
+                let miss = Arc::new(Miss::Elsewhere(claim));
+                verdicts.push(Some(Verdict::Misses(miss)));
                 continue;
             }
             let stamp = shard.stamp(entry);
@@ -337,11 +356,9 @@ impl Decider {
                 }
             });
         }
-        let late = || Verdict::Misses {
-            miss: Arc::new(Miss::Broken(
-                "there was no time left to look at this node; it is tried again".to_owned(),
-            )),
-            held: false,
+        let late = || {
+            let why = "there was no time left to look at this node; it is tried again";
+            Verdict::Misses(Arc::new(Miss::Broken(why.to_owned())))
         };
         verdicts
             .into_iter()
@@ -383,15 +400,11 @@ impl Decider {
                         free: entry.free(),
                     },
                     (None, Some(AllocateError::Fatal(why))) => Verdict::Wrong(why.as_str().into()),
-                    (None, _) => Verdict::Misses {
-                        miss: Arc::new(Miss::of(
-                            &plan,
-                            placement.allocator(),
-                            &entry.node,
-                            &decision,
-                        )),
-                        held: entry.holds_any(),
-                    },
+                    (None, _) => {
+                        let allocator = placement.allocator();
+                        let miss = Miss::of(&plan, allocator, &entry.node, &decision);
+                        Verdict::Misses(Arc::new(miss))
+                    }
                 };
                 found(at, Some((shard.stamp(entry), verdict)));
             }

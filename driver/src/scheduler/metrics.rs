@@ -51,6 +51,7 @@ pub struct Metrics {
     requests: Family<Outcome, Counter>,
     durations: Family<Verb, Histogram, fn() -> Histogram>,
     healed: Family<Healed, Counter>,
+    preempted: Counter,
     clashes: Gauge,
 }
 
@@ -68,6 +69,7 @@ impl Metrics {
         let durations: Family<Verb, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(BUCKETS));
         let healed = Family::<Healed, Counter>::default();
+        let preempted = Counter::default();
         let clashes = Gauge::default();
         let to = registry.sub_registry_with_prefix("supercargo");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION").to_owned())]);
@@ -89,6 +91,11 @@ impl Metrics {
             healed.clone(),
         );
         to.register(
+            "preemption_victims",
+            "Pods that had to go because a more important one needed their devices",
+            preempted.clone(),
+        );
+        to.register(
             "devices_held_twice",
             "Devices that two claims hold; never anything but 0",
             clashes.clone(),
@@ -105,6 +112,7 @@ impl Metrics {
             requests,
             durations,
             healed,
+            preempted,
             clashes,
         }
     }
@@ -115,6 +123,11 @@ impl Metrics {
         self.durations
             .get_or_create(&Verb { verb })
             .observe(took.as_secs_f64());
+    }
+
+    /// Counts a pod that had to go.
+    pub fn preempted(&self) {
+        self.preempted.inc();
     }
 
     /// Counts what was put right.

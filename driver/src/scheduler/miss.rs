@@ -57,6 +57,8 @@ pub enum Miss {
     Unknown,
     /// A claim has its devices elsewhere.
     Elsewhere(String),
+    /// What is being freed there is for another pod.
+    Closed(String),
 }
 
 impl Miss {
@@ -130,6 +132,7 @@ impl Miss {
             Self::Broken(why) => why.clone(),
             Self::Unknown => "the node is not known to Supercargo yet".to_owned(),
             Self::Elsewhere(claim) => format!("ResourceClaim {claim} has its devices elsewhere"),
+            Self::Closed(pod) => format!("devices are being freed there for pod {pod}"),
         };
         match text.get(..text.floor_char_boundary(MOST)) {
             Some(cut) if cut.len() < text.len() => format!("{cut}…"),

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PodResourceClaim, PodResourceClaimStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::Object;
 use serde::{Deserialize, Serialize};
 use supercargo_host::quantity;
@@ -19,6 +21,7 @@ pub struct Spec {
     node_name: Option<String>,
     scheduler_name: Option<String>,
     priority: Option<i64>,
+    preemption_policy: Option<String>,
     resource_claims: Option<Vec<PodResourceClaim>>,
     init_containers: Option<Vec<ContainerSpec>>,
     containers: Option<Vec<ContainerSpec>>,
@@ -43,6 +46,7 @@ struct Resources {
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     phase: Option<String>,
+    start_time: Option<Time>,
     resource_claim_statuses: Option<Vec<PodResourceClaimStatus>>,
     extended_resource_claim_status: Option<SpecialStatus>,
 }
@@ -68,6 +72,12 @@ pub struct Pod {
     pub node: String,
     /// The higher, the more important.
     pub priority: i64,
+    /// Whether others may have to go for it.
+    pub may_preempt: bool,
+    /// Since when the kubelet has it.
+    pub started: Option<Timestamp>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// Whether it has run to its end, or is being deleted.
     pub over: bool,
     /// Its entries in `spec.resourceClaims`.
@@ -111,6 +121,15 @@ impl Pod {
     #[must_use]
     pub fn may_claim(&self) -> bool {
         !self.claims.is_empty() || !self.containers.is_empty()
+    }
+
+    /// The names of its claims that there are, as far as it says.
+    pub fn claim_names(&self) -> impl Iterator<Item = &String> {
+        let claims = self.claims.iter().filter_map(|entry| match &entry.claim {
+            Named::Given(name) | Named::Generated(name) => Some(name),
+            Named::NotYet | Named::None => None,
+        });
+        claims.chain(&self.special)
     }
 
     /// Whether it is bound to a node.
@@ -195,6 +214,9 @@ impl From<PodObject> for Pod {
             scheduler: spec.scheduler_name.unwrap_or_default(),
             node: spec.node_name.unwrap_or_default(),
             priority: spec.priority.unwrap_or_default(),
+            may_preempt: spec.preemption_policy.as_deref() != Some("Never"),
+            started: status.start_time.map(|time| time.0),
+            labels: metadata.labels.unwrap_or_default(),
             over: metadata.deletion_timestamp.is_some()
                 || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
         }

@@ -27,6 +27,7 @@ use super::decide::Decider;
 use super::metrics::Metrics;
 use super::pod::Pod;
 use super::preempt::preempt;
+use super::preempt::preemptor::Preemptor;
 use super::state::State;
 use super::wire::{
     Args, BindArgs, BindResult, Candidates, FilterResult, HostPriority, PreemptArgs, PreemptResult,
@@ -71,6 +72,8 @@ pub struct Service {
     pub decider: Arc<Decider>,
     /// What binds.
     pub binder: Option<Binder>,
+    /// What lets pods go for others.
+    pub preemptor: Option<Arc<Preemptor>>,
     /// What counts.
     pub metrics: Arc<Metrics>,
     pods: Mutex<LruCache<String, Pod>>,
@@ -78,13 +81,14 @@ pub struct Service {
 }
 
 impl Service {
-    /// Answers by these parts; without a binder, Bind is refused.
+    /// Answers by these parts; without a binder, Bind is refused, and without a preemptor, nobody goes.
     #[must_use]
     pub fn new(
         mode: Mode,
         state: Arc<State>,
         decider: Arc<Decider>,
         binder: Option<Binder>,
+        preemptor: Option<Arc<Preemptor>>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
@@ -93,6 +97,7 @@ impl Service {
             state,
             decider,
             binder,
+            preemptor,
             metrics,
             pods: Mutex::new(LruCache::new(
                 NonZeroUsize::new(PODS).unwrap_or(NonZeroUsize::MIN),
@@ -167,7 +172,14 @@ impl Service {
         if let Mode::Own { .. } = self.mode {
             self.remember(&pod);
         }
-        self.decider.filter(&pod, nodes)
+        let result = self.decider.filter(&pod, nodes);
+        if let Some(preemptor) = &self.preemptor {
+            match result.refused() {
+                Some(nodes) => preemptor.refused(pod, nodes),
+                None => preemptor.forget(&pod.uid),
+            }
+        }
+        result
     }
 
     fn prioritize(&self, args: Args) -> Result<Vec<HostPriority>, String> {
@@ -187,7 +199,15 @@ impl Service {
         let (pod, victims) = args.victims();
         let pod = Pod::from(pod);
         match &self.mode {
-            Mode::Own { .. } if self.mode.concerns(&pod) => preempt(&self.state, &pod, victims),
+            Mode::Own { .. } if self.mode.concerns(&pod) => {
+                let answer = preempt(&self.state, &pod, victims);
+                if let Some(preemptor) = &self.preemptor
+                    && !answer.node_name_to_meta_victims.is_empty()
+                {
+                    preemptor.forget(&pod.uid);
+                }
+                answer
+            }
             _ => PreemptResult {
                 node_name_to_meta_victims: victims,
             },

@@ -9,7 +9,9 @@
 //! It never ends by time alone: a write of unknown fate may have happened, so after a while the API server
 //! is asked ([`State::overdue`]).
 
+mod budgets;
 mod claims;
+mod nominations;
 mod pools;
 mod shard;
 mod wants;
@@ -24,7 +26,9 @@ use k8s_openapi::api::resource::v1::{DeviceClass, DeviceTaintRule, ResourceClaim
 use supercargo_host::placement::Placement;
 
 use super::pod::Pod;
+pub use budgets::Budget;
 use claims::Claims;
+pub use nominations::Nomination;
 use pools::Pools;
 use shard::{COUNT, Common, shard_of};
 pub use shard::{NodeEntry, Shard, Stamp};
@@ -47,11 +51,13 @@ pub enum Kind {
     Pods,
     /// Namespaces.
     Namespaces,
+    /// PodDisruptionBudgets.
+    Budgets,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Slices,
         Self::Classes,
         Self::Claims,
@@ -59,6 +65,7 @@ impl Kind {
         Self::Nodes,
         Self::Pods,
         Self::Namespaces,
+        Self::Budgets,
     ];
 
     /// The resource.
@@ -72,6 +79,7 @@ impl Kind {
             Self::Nodes => "nodes",
             Self::Pods => "pods",
             Self::Namespaces => "namespaces",
+            Self::Budgets => "poddisruptionbudgets",
         }
     }
 }
@@ -92,6 +100,10 @@ struct Inner {
     /// Pods that have to do with claims, by UID.
     pods: HashMap<String, Arc<Pod>>,
     admin_namespaces: BTreeSet<String>,
+    /// By namespace and name.
+    budgets: BTreeMap<String, Budget>,
+    /// By the UIDs of pods.
+    nominations: HashMap<String, Nomination>,
     synced: BTreeSet<Kind>,
     /// Numbers changes.
     clock: u64,
@@ -107,6 +119,13 @@ impl Snapshot {
     pub fn node(&self, name: &str) -> Option<(&Arc<Shard>, &NodeEntry)> {
         let shard = self.0.get(shard_of(name))?;
         Some((shard, shard.node(name)?))
+    }
+
+    /// The names of all nodes.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let names = self.0.iter().flat_map(|shard| shard.nodes.keys());
+        names.map(|name| name.to_string()).collect()
     }
 
     /// Which of the shards a node is in, whether or not it is known.
@@ -151,6 +170,8 @@ impl State {
             claims: Claims::default(),
             pods: HashMap::new(),
             admin_namespaces: BTreeSet::new(),
+            budgets: BTreeMap::new(),
+            nominations: HashMap::new(),
             synced: BTreeSet::new(),
             clock: 0,
         }))

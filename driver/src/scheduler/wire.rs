@@ -148,6 +148,19 @@ pub struct FilterResult {
 }
 
 impl FilterResult {
+    /// The nodes, if every one of them was refused.
+    #[must_use]
+    pub fn refused(&self) -> Option<Vec<String>> {
+        let none_passed = match (&self.nodes, &self.node_names) {
+            (Some(nodes), _) => nodes.items.is_empty(),
+            (_, Some(names)) => names.is_empty(),
+            _ => false,
+        };
+        let refused = self.failed_nodes.keys();
+        let refused = refused.chain(self.failed_and_unresolvable_nodes.keys());
+        (none_passed && self.error.is_empty()).then(|| refused.cloned().collect())
+    }
+
     /// Nothing could be decided.
     #[must_use]
     pub fn error(error: String) -> Self {

@@ -173,6 +173,18 @@ pub async fn containers_see_their_devices(
                 expected.insert(device.1, uuid);
             }
         }
+        let status = pod.status.as_ref();
+        let special = status.and_then(|status| status.extended_resource_claim_status.as_ref());
+        for mapping in special.iter().flat_map(|special| &special.request_mappings) {
+            if mapping.container_name == container.name {
+                let request = Some(mapping.request_name.as_str());
+                let claim = special.map_or("", |special| special.resource_claim_name.as_str());
+                for device in given(cluster, namespace, claim, request).await? {
+                    let uuid = published.get(&device).cloned().flatten();
+                    expected.insert(device.1, uuid);
+                }
+            }
+        }
         let (environment, files) = seen(cluster, namespace, &name, &container.name).await?;
         let right = environment == files
             && environment.keys().eq(expected.keys())

@@ -63,16 +63,32 @@ impl Binder {
         Ok(())
     }
 
-    /// Writes to a pod's status.
-    pub(crate) async fn patch_pod_status(&self, pod: &Pod, patch: &Value) -> Result<(), ApiError> {
+    /// Merges `patch` into a pod's status.
+    pub(in crate::scheduler) async fn patch_pod_status(
+        &self,
+        pod: &Pod,
+        patch: &Value,
+    ) -> Result<(), ApiError> {
+        self.write_pod_status(pod, &Patch::Merge(patch)).await
+    }
+
+    /// Adds to a pod's status: of lists, such as its conditions, `patch` has what is new.
+    pub(in crate::scheduler) async fn add_to_pod_status(
+        &self,
+        pod: &Pod,
+        patch: &Value,
+    ) -> Result<(), ApiError> {
+        self.write_pod_status(pod, &Patch::Strategic(patch)).await
+    }
+
+    async fn write_pod_status(&self, pod: &Pod, patch: &Patch<&Value>) -> Result<(), ApiError> {
         let operation = Operation::new("patch", "", "pods/status");
         let parameters = PatchParams {
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
         let pods = self.pods(&pod.namespace);
-        let patch = Patch::Merge(patch);
-        let write = pods.patch_status(&pod.name, &parameters, &patch);
+        let write = pods.patch_status(&pod.name, &parameters, patch);
         within(operation, write).await.map(|_: PodObject| ())
     }
 

@@ -24,7 +24,7 @@ fn service(mode: Mode) -> Router {
         Arc::clone(&decider),
         Leadership::default(),
     );
-    let service = Service::new(mode, state, decider, None, Arc::new(metrics));
+    let service = Service::new(mode, state, decider, None, None, Arc::new(metrics));
     Arc::new(service).router()
 }
 

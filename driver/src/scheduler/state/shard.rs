@@ -136,9 +136,8 @@ impl NodeEntry {
         self.rooms.values().map(free).sum()
     }
 
-    /// Whether any of its own devices is held, so that taking pods away could make room.
-    #[must_use]
-    pub fn holds_any(&self) -> bool {
-        self.rooms.values().any(|(_, held)| *held > 0)
+    /// Its own pools: the driver and the name.
+    pub fn pools(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rooms.keys().map(|(driver, pool)| (&**driver, &**pool))
     }
 }

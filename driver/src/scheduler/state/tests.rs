@@ -120,7 +120,7 @@ fn devices_that_a_claim_holds_are_not_offered_again() {
     state.observe(holding("has", 2, "node-1", &["gpu-0"], None));
     let result = filter(&decider, &pod, 3);
     assert_eq!(
-        result.failed_nodes["node-1"],
+        result.failed_and_unresolvable_nodes["node-1"],
         "request gpus: 2 × gpu needed, at most 1 free (node-1)"
     );
     assert_eq!(passed(result), ["node-0", "node-2"]);
@@ -356,4 +356,142 @@ fn victims_are_those_whose_devices_make_room_and_no_more() {
     assert_eq!(ask(&wants, &["uid-p0"]).unwrap(), ["uid-p0", "uid-p1"]);
     wants.priority = 4;
     assert_eq!(ask(&wants, &[]).unwrap(), ["uid-p1", "uid-p2"]);
+}
+
+/// Two nodes whose pods hold a device each: on `node-0` one of priority 5, on `node-1` two of 1 and 2.
+fn full() -> Arc<State> {
+    let state = cluster(2, 2);
+    for (name, node, device, priority) in [
+        ("five", "node-0", "gpu-0", 5),
+        ("nine", "node-0", "gpu-1", 9),
+        ("one", "node-1", "gpu-0", 1),
+        ("two", "node-1", "gpu-1", 2),
+    ] {
+        let claim = format!("c-{name}");
+        state.observe(holding(&claim, 1, node, &[device], Some(name)));
+        let mut held = pod(name, &claim);
+        held.node = node.to_owned();
+        held.priority = priority;
+        held.labels = BTreeMap::from([("app".to_owned(), name.to_owned())]);
+        state.set_pod(&held.uid.clone(), Some(held));
+    }
+    state
+}
+
+/// Where there is room for a pod, and after whom.
+fn room(state: &State, pod: &Pod) -> String {
+    use crate::scheduler::preempt::{Room, room};
+    match room(state, pod, &names(2)) {
+        Room::After(node, victims) => {
+            let names: Vec<&str> = victims.pods.iter().map(|pod| &*pod.name).collect();
+            format!("{node} after {names:?}, {} protected", victims.violations)
+        }
+        Room::Coming(node) => format!("{node} soon"),
+        Room::Nowhere => "nowhere".to_owned(),
+    }
+}
+
+#[test]
+fn the_least_important_pods_go_and_none_of_equal_priority() {
+    let state = full();
+    state.observe(claim("single", 1, 1));
+    state.observe(claim("pair", 1, 2));
+    let mut single = pod("single", "single");
+    let mut pair = pod("pair", "pair");
+    single.priority = 1;
+    assert_eq!(room(&state, &single), "nowhere");
+    single.priority = 5;
+    assert_eq!(room(&state, &single), "node-1 after [\"one\"], 0 protected");
+    (single.priority, pair.priority) = (9, 9);
+    assert_eq!(
+        room(&state, &pair),
+        "node-1 after [\"two\", \"one\"], 0 protected"
+    );
+    // Whoever is going already makes room, too.
+    let mut one = (*state.pod("uid-one").unwrap()).clone();
+    one.over = true;
+    state.set_pod("uid-one", Some(one));
+    assert_eq!(room(&state, &single), "node-1 soon");
+    assert_eq!(room(&state, &pair), "node-1 after [\"two\"], 0 protected");
+}
+
+#[test]
+fn a_budget_protects_pods_as_long_as_others_will_do() {
+    let state = full();
+    let budget = |app: &str, allowed: u32| {
+        Budget::of(
+            serde_json::from_value(json!({
+                "metadata": {"namespace": "n"}, "spec": {"selector": {"matchLabels": {"app": app}}},
+                "status": {"disruptionsAllowed": allowed, "currentHealthy": 1, "desiredHealthy": 1,
+                    "expectedPods": 1}}))
+            .unwrap(),
+        )
+    };
+    state.observe(claim("single", 1, 1));
+    state.observe(claim("pair", 1, 2));
+    let (mut single, mut pair) = (pod("single", "single"), pod("pair", "pair"));
+    (single.priority, pair.priority) = (100, 100);
+    state.set_budget("n/one", budget("one", 0));
+    assert_eq!(room(&state, &single), "node-1 after [\"two\"], 0 protected");
+    state.set_budget("n/two", budget("two", 0));
+    assert_eq!(
+        room(&state, &single),
+        "node-0 after [\"five\"], 0 protected"
+    );
+    state.set_budget("n/five", budget("five", 0));
+    state.set_budget("n/nine", budget("nine", 1));
+    assert_eq!(
+        room(&state, &single),
+        "node-0 after [\"nine\"], 0 protected"
+    );
+    assert_eq!(
+        room(&state, &pair),
+        "node-0 after [\"nine\", \"five\"], 1 protected"
+    );
+    state.set_budget("n/nine", None);
+    state.set_budget("n/five", None);
+    state.set_budget("n/one", None);
+    pair.priority = 6;
+    assert_eq!(
+        room(&state, &pair),
+        "node-1 after [\"two\", \"one\"], 1 protected"
+    );
+}
+
+#[test]
+fn what_is_freed_for_a_pod_is_closed_to_those_no_more_important() {
+    let state = full();
+    let decider = Decider::new(Arc::clone(&state));
+    for name in ["first", "second", "third"] {
+        state.observe(claim(name, 1, 1));
+    }
+    let of = |name: &str, priority: i64| {
+        let mut pod = pod(name, name);
+        pod.priority = priority;
+        state.set_pod(&pod.uid.clone(), Some(pod.clone()));
+        pod
+    };
+    let (first, second, third) = (of("first", 10), of("second", 10), of("third", 11));
+    let victims = BTreeSet::from(["uid-one".to_owned()]);
+    state.nominate(&first.uid, Nomination::new(&first, "node-1", victims));
+    // One device will be the first pod's, so the second needs another victim.
+    assert_eq!(
+        room(&state, &second),
+        "node-1 after [\"two\", \"one\"], 0 protected"
+    );
+    state.gone("uid-c-one");
+    state.set_pod("uid-one", None);
+    let result = filter(&decider, &second, 2);
+    assert_eq!(
+        result.failed_and_unresolvable_nodes["node-1"],
+        "devices are being freed there for pod n/first"
+    );
+    assert!(decider.take(&second, "node-1").is_err());
+    assert_eq!(passed(filter(&decider, &third, 2)), ["node-1"]);
+    assert_eq!(passed(filter(&decider, &first, 2)), ["node-1"]);
+    let mut bound = first.clone();
+    bound.node = "node-1".to_owned();
+    state.set_pod(&first.uid, Some(bound));
+    state.review_nominations();
+    assert_eq!(passed(filter(&decider, &second, 2)), ["node-1"]);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::resource::v1::DeviceTaintRule;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
@@ -23,7 +24,7 @@ use supercargo_host::objects::ADMIN_LABEL;
 use supercargo_host::quantity;
 use supercargo_host::scheduling::extended;
 
-use super::{Kind, State};
+use super::{Budget, Kind, State};
 use crate::kubernetes::api::{ApiError, GROUP, ResourceApi, Version};
 use crate::scheduler::pod::{Pod, PodObject};
 
@@ -105,6 +106,19 @@ pub async fn feed(api: ResourceApi, state: Arc<State>, kind: Kind) {
                     state.set_admin_namespace(name, namespace.is_some());
                 },
             )
+            .await;
+        }
+        Kind::Budgets => {
+            let budgets: Api<PodDisruptionBudget> = Api::all(client);
+            let events = watcher(budgets, config).default_backoff();
+            let name = |budget: &PodDisruptionBudget| {
+                let namespace = budget.metadata.namespace.clone().unwrap_or_default();
+                format!("{namespace}/{}", name_of(budget))
+            };
+            let known = &mut HashSet::new();
+            follow(kind, events, &state, known, name, |name, budget| {
+                state.set_budget(name, budget.and_then(Budget::of));
+            })
             .await;
         }
         Kind::Pods => {
