@@ -46,6 +46,7 @@ mod kubectl;
 mod log;
 mod node;
 mod options;
+pub mod owning;
 mod pki;
 mod ports;
 mod program;

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cluster::Cluster;
+use crate::error::ClusterError;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::{ResourceClaim, ResourceSlice};
 use kube::Api;
 use kube::api::ListParams;
-use supercargo_cluster::{Cluster, ClusterError};
 
 /// Everything that is wrong with the state of the API server: devices in two claims, devices that nobody
 /// publishes or that another node has, reservations for pods that are gone or were never bound.
-pub(crate) async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
     let list = ListParams::default();
     let claims: Api<ResourceClaim> = Api::all(cluster.client());
     let claims = claims
