@@ -4,8 +4,8 @@
 //! ```text
 //! kube-scheduler ── listen ── service ── decide ── state ── watches ── API server
 //!                                │          └───── policies
-//!                                ├── bind ── API server
-//!                                │    └ leader, heal
+//!                   └ relay        ├── bind ── API server
+//!                                │    └ leader, guard, heal
 //!                                └── preempt ── API server
 //! ```
 //! In *owning* mode Supercargo allocates the claims of the pods of one scheduler: Filter and Prioritize
@@ -23,13 +23,14 @@ pub mod metrics;
 pub mod miss;
 pub mod pod;
 pub mod preempt;
+pub mod relay;
 pub mod service;
 pub mod state;
 pub mod wire;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,9 +53,9 @@ use crate::serving::{Change, Origin, Policies};
 use crate::telemetry::{Telemetry, TelemetryError};
 use bind::Binder;
 use decide::Decider;
-use guard::GuardError;
+use guard::{GuardError, Guarded};
 use heal::Healer;
-use leader::{Election, Leadership};
+use leader::{Election, Leader, Leadership};
 use listen::Listener;
 pub use listen::{TlsError, TlsFiles};
 use metrics::Metrics;
@@ -95,6 +96,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// TLS there.
     pub tls: Option<TlsFiles>,
+    /// The address by which other replicas reach this one; `None`: that of `listen`.
+    pub advertise: Option<IpAddr>,
     /// Where probes and metrics are answered.
     pub address: SocketAddr,
     /// The namespace of the Lease.
@@ -218,6 +221,13 @@ impl Options {
         names::dns_subdomain(lease).map_err(|rule| wrong("--lease-name", lease, rule))?;
         Ok(())
     }
+
+    /// Where other replicas reach this one, which listens there; `None`: nobody has said.
+    fn reached_at(&self, listens: Option<SocketAddr>) -> Option<SocketAddr> {
+        let listens = listens?;
+        let address = self.advertise.unwrap_or(listens.ip());
+        (!address.is_unspecified()).then(|| SocketAddr::new(address, listens.port()))
+    }
 }
 
 /// What keeps the replica from being ready, beside the state of its caches.
@@ -264,14 +274,15 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         options.policies.clone(),
     )?;
     let policies = Arc::new(policies.recorded_in(options.journal.as_deref())?);
-    let api = ResourceApi::new(client);
+    let api = ResourceApi::new(client.clone());
     let none = Arc::new(Allocator::from_shared(Features::ALL, [], []));
     let state = Arc::new(State::new(
         options.drivers.clone(),
         policies.placement(Arc::clone(&none)),
     ));
     let decider = Arc::new(Decider::new(Arc::clone(&state)));
-    let leadership = Leadership::default();
+    let (guarding, guarded) = watch::channel(Guarded::AT_START);
+    let leadership = Leadership::new(guarded);
     let metrics = Arc::new(Metrics::new(
         Arc::clone(&policies),
         Arc::clone(&state),
@@ -283,6 +294,7 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         namespace: options.lease_namespace.clone(),
         name: options.lease_name.clone(),
         identity: options.identity.clone(),
+        address: options.reached_at(listener.address().ok()),
         duration: options.lease_duration,
     };
     let binder = owns.then(|| {
@@ -297,6 +309,16 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
     });
 
     let mut endless = JoinSet::new();
+    if owns {
+        let watched = guard::watch(
+            client,
+            options.drivers.clone(),
+            guarding,
+            options.identity.clone(),
+            election.reference(),
+        );
+        endless.spawn(named("the watch on the guard", watched));
+    }
     for kind in Kind::ALL {
         if kind == Kind::Budgets && !owns {
             // Who lets nobody go need not know them.
@@ -356,6 +378,10 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
     if let Some(preemptor) = &preemptor {
         endless.spawn(named("preemption", Arc::clone(preemptor).run()));
     }
+    let leader = match owns {
+        true => leadership.leader(),
+        false => watch::Sender::new(Leader::Here).subscribe(),
+    };
     let service = Service::new(
         mode,
         Arc::clone(&state),
@@ -369,7 +395,7 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
     let mut parts = JoinSet::new();
     parts.spawn(named(
         "serving the kube-scheduler",
-        listener.serve(Arc::new(service).router(), stopping, DRAIN),
+        listener.serve(Arc::new(service).router(), leader, stopping, DRAIN),
     ));
     let mut leading = JoinSet::new();
     if owns {
@@ -401,7 +427,8 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
     outcome
 }
 
-/// Whether requests are to come here: everything is read, and in owning mode this replica leads.
+/// Whether requests are to come here: everything is read, and in owning mode there is a leader, here or
+/// elsewhere, that answers them.
 fn readiness(
     state: &Arc<State>,
     leadership: &Leadership,
@@ -409,13 +436,15 @@ fn readiness(
     owns: bool,
 ) -> impl Fn() -> (bool, String) + Clone + Send + Sync + 'static {
     let (state, leadership) = (Arc::clone(state), leadership.clone());
-    let conditions = Arc::clone(conditions);
+    let (conditions, leader) = (Arc::clone(conditions), leadership.leader());
     move || {
+        let led = *leader.borrow() != Leader::Unknown;
         let is = |condition: &AtomicBool| condition.load(Ordering::Relaxed);
         probes::report([
             (is(&conditions.policies_read), "policies read"),
             (state.is_synced(), "caches synced"),
-            (!owns || leadership.holds(), "has the Lease"),
+            (!owns || leadership.guarded().now, "devices guarded"),
+            (!owns || led, "a leader is known"),
             (!is(&conditions.draining), "not shutting down"),
         ])
     }

@@ -1,7 +1,7 @@
 //! `supercargo scheduler`: the extender of a kube-scheduler.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ In owning mode (--mode own) Supercargo allocates the claims of the pods that nam
 them: give it a kube-scheduler of its own, whose profile has the DynamicResources plugin disabled. In \
 co-existing mode (--mode coexist) the plugin goes on allocating, and Supercargo only says which nodes not to \
 take and which to take first. One device must never have two allocators, so --mode own starts only when \
-admission makes sure that nobody else allocates devices of its drivers (examples/scheduler/own/guard.yaml).";
+admission makes sure that nobody else allocates devices of its drivers \
+(examples/scheduler/own/guard.yaml), and stops owning when that ends.";
 
 const NOTES: &str = "\
 What the kube-scheduler has to know (KubeSchedulerConfiguration, examples/scheduler):
@@ -30,12 +31,14 @@ What the kube-scheduler has to know (KubeSchedulerConfiguration, examples/schedu
   nodeCacheCapable: true; no managedResources, for claims do not count there; never ignorable in owning mode.
 
 Replicas (--mode own):
-  One of them leads, by a Lease, and is ready; the others wait. A leader that dies is replaced when its Lease \
-  has run out. What it left half done is completed when its pod is scheduled again, or undone after --grace.
+  One of them leads, by a Lease, and all are ready: whoever is asked passes the connection on to the leader, at \
+  the address that the Lease says (--advertise). A leader that dies is replaced when its Lease has run out. What \
+  it left half done is completed when its pod is scheduled again, or undone after --grace.
 
 Probes and metrics (--address):
   /livez    200 while the process runs
-  /readyz   200 while policies and the cluster are read, and, in owning mode, this replica leads
+  /readyz   200 while policies and the cluster are read, and, in owning mode, a leader is known and nobody else \
+            can allocate the devices
   /metrics  OpenMetrics; all names begin with supercargo_ or process_
 
 Examples:
@@ -78,7 +81,7 @@ pub(super) struct Scheduler {
     #[arg(help_heading = "Serving")]
     listen: SocketAddr,
 
-    /// The certificate to serve HTTPS with, and those between it and its authority; read again every minute
+    /// The certificate to serve HTTPS with, and those between it and its authority; read again every ten seconds
     #[arg(
         long,
         value_name = "FILE.pem",
@@ -104,6 +107,11 @@ pub(super) struct Scheduler {
         help_heading = "Serving"
     )]
     client_ca: Option<PathBuf>,
+
+    /// By which address other replicas reach this one, at the port of --listen [default: that of --listen]
+    #[arg(long, value_name = "IP", env = "POD_IP", hide_env_values = true)]
+    #[arg(help_heading = "Replicas")]
+    advertise: Option<IpAddr>,
 
     /// The namespace of the Lease by which one of several replicas leads
     #[arg(
@@ -172,6 +180,7 @@ impl Scheduler {
             kubeconfig: self.kubeconfig,
             listen: self.listen,
             tls,
+            advertise: self.advertise,
             address: self.observing.address,
             lease_namespace: self.lease_namespace,
             lease_name: self.lease_name,

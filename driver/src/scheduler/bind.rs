@@ -32,6 +32,7 @@ use super::conditions::{self, Conditions};
 use super::decide::{Decider, Taken};
 use super::leader::Leadership;
 use super::pod::{Pod, PodObject};
+use super::service::NOBODY_LEADS;
 use super::state::State;
 use super::wire::BindArgs;
 use crate::claims::results;
@@ -146,9 +147,7 @@ impl Binder {
     pub async fn bind(&self, args: &BindArgs, known: Option<Pod>) -> Result<(), BindError> {
         let refused = BindError::Refused;
         if !self.leads() {
-            return Err(refused(
-                "another replica of Supercargo has the Lease, or none has it yet".to_owned(),
-            ));
+            return Err(refused(NOBODY_LEADS.to_owned()));
         }
         let Some(_hold) = self.busy.hold(&args.uid) else {
             return Err(refused("the pod is being worked on already".to_owned()));
@@ -474,6 +473,7 @@ impl Binder {
             ..ObjectReference::default()
         };
         let operation = Operation::new("create", "", "pods/binding");
+        self.may_write(operation)?;
         let pods = self.pods(&args.namespace);
         let parameters = PostParams::default();
         let create =
@@ -523,12 +523,7 @@ impl Binder {
         patch: &Value,
     ) -> Result<ResourceClaim, ApiError> {
         let operation = Operation::new("patch", "resource.k8s.io", "resourceclaims/status");
-        if !self.leadership.holds() {
-            return Err(ApiError::Refused {
-                operation,
-                message: "this replica has lost the Lease".to_owned(),
-            });
-        }
+        self.may_write(operation)?;
         let (namespace, name) = place(claim);
         let write = (self.api).patch_claim(&namespace, &name, part, MANAGER, patch);
         timeout(self.write_within, write)
@@ -537,6 +532,17 @@ impl Binder {
                 operation,
                 seconds: self.write_within.as_secs(),
             }))
+    }
+
+    /// Right before every write: the process may have been stopped since it was last asked.
+    fn may_write(&self, operation: Operation) -> Result<(), ApiError> {
+        match self.leadership.holds() {
+            true => Ok(()),
+            false => Err(ApiError::Refused {
+                operation,
+                message: "this replica does not lead any more".to_owned(),
+            }),
+        }
     }
 
     /// A claim as the API server has it now.

@@ -4,7 +4,10 @@
 //! in-tree plugin allocates for every pod of every other scheduler. Whether it may do so for a driver's
 //! devices cannot be read from any object. It can be forbidden, though: a ValidatingAdmissionPolicy under
 //! which nobody but Supercargo allocates devices of the drivers that it owns. Owning begins only when that
-//! policy is there, word for word, and is enforced everywhere.
+//! policy is there, word for word, and is enforced everywhere; and it ends when that is so no longer
+//! ([`watch`]), until it is so again.
+
+mod watch;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +19,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 
 use crate::kubernetes::api::{ApiError, GROUP, Operation, within};
+pub use watch::{Guarded, watch};
 
 /// What the policy validates. The drivers and who may allocate them are variables beside it.
 pub const EXPRESSION: &str = "request.userInfo.username in variables.allocators || \

@@ -7,19 +7,31 @@
 //! process that was killed and started again waits out its own predecessor as it would any other.
 //!
 //! What the old holder wrote last may not have come by the watch yet when the new one begins. So the new
-//! one lists the claims once more, from the API server itself, before it leads.
+//! one lists the claims once more, from the API server itself, before it leads. The same holds for what the
+//! in-tree plugin may have written while nothing forbade it ([`guard`](super::guard)): leading ends with
+//! the guard, and begins anew with it.
+//!
+//! The holder writes its address into the Lease, and that is where all others lead the scheduler's
+//! connections ([`relay`](super::relay)).
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::PostParams;
+use tokio::sync::watch;
 
+use super::guard::Guarded;
 use super::state::State;
 use crate::kubernetes::api::{ApiError, Operation, ResourceApi, within};
+
+/// The annotation of the Lease that says where its holder is reached: `IP:port`.
+const ADDRESS: &str = "supercargo.dev/address";
 
 /// The Lease, and how it is kept.
 #[derive(Debug, Clone)]
@@ -30,6 +42,8 @@ pub struct Election {
     pub name: String,
     /// Who this process is; unique.
     pub identity: String,
+    /// Where other replicas reach this one; `None`: they do not.
+    pub address: Option<SocketAddr>,
     /// How long the Lease holds without renewal.
     pub duration: Duration,
 }
@@ -40,23 +54,95 @@ impl Election {
     pub fn write_within(&self) -> Duration {
         self.duration / 4
     }
+
+    /// The Lease, for Events about it.
+    #[must_use]
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("coordination.k8s.io/v1".to_owned()),
+            kind: Some("Lease".to_owned()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            ..ObjectReference::default()
+        }
+    }
 }
 
-/// Whether this process may write, for all who ask.
-#[derive(Debug, Clone, Default)]
-pub struct Leadership(Arc<Mutex<Option<Instant>>>);
+/// Who leads, as far as this replica knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Leader {
+    /// Nobody, or somebody who does not say where.
+    #[default]
+    Unknown,
+    /// This replica.
+    Here,
+    /// Another one, which is reached there.
+    At(SocketAddr),
+}
+
+/// Whether this process may write, and who may, for all who ask.
+#[derive(Debug, Clone)]
+pub struct Leadership {
+    term: Arc<Mutex<Option<Term>>>,
+    leader: watch::Sender<Leader>,
+    guarded: watch::Receiver<Guarded>,
+}
+
+/// For how long this process leads.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    until: Instant,
+    /// The guard that it began under; it ends with that one.
+    guarded: Guarded,
+}
 
 impl Leadership {
+    /// Nobody leads yet. This process may only under a guard.
+    #[must_use]
+    pub fn new(guarded: watch::Receiver<Guarded>) -> Self {
+        Self {
+            term: Arc::default(),
+            leader: watch::Sender::new(Leader::Unknown),
+            guarded,
+        }
+    }
+
     /// Whether it may begin a write now.
     #[must_use]
     pub fn holds(&self) -> bool {
-        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
+        let term = *self.term.lock().unwrap_or_else(PoisonError::into_inner);
+        term.is_some_and(|term| Instant::now() < term.until && term.guarded == self.guarded())
     }
 
-    /// Leads until then; not at all with `None`.
-    pub fn set(&self, until: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    /// Whether nobody else can allocate the same devices.
+    #[must_use]
+    pub fn guarded(&self) -> Guarded {
+        *self.guarded.borrow()
+    }
+
+    /// Who leads, and every change of that.
+    #[must_use]
+    pub fn leader(&self) -> watch::Receiver<Leader> {
+        self.leader.subscribe()
+    }
+
+    fn lead(&self, until: Option<Instant>, guarded: Guarded) {
+        let term = until.map(|until| Term { until, guarded });
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner) = term;
+        self.tell(Leader::Here);
+    }
+
+    fn follow(&self, leader: Leader) {
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.tell(leader);
+    }
+
+    fn tell(&self, leader: Leader) {
+        self.leader.send_if_modified(|now| {
+            let other = *now != leader;
+            *now = leader;
+            other
+        });
     }
 }
 
@@ -78,18 +164,27 @@ pub async fn run(
 ) {
     let leases: Api<Lease> = Api::namespaced(api.client().clone(), &election.namespace);
     let mut seen: Option<Seen> = None;
-    let mut leads = false;
+    // The guard under which it leads.
+    let mut leads: Option<Guarded> = None;
     let mut stop = std::pin::pin!(stop);
     let mut turns = tokio::time::interval(election.duration / 8);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = &mut stop => break,
             _ = turns.tick() => {}
         }
+        let guarded = leadership.guarded();
+        if !guarded.now {
+            // The Lease runs out by itself, and until then nobody else has it.
+            leads = None;
+            leadership.follow(Leader::Unknown);
+            continue;
+        }
         let begun = Instant::now();
         match turn(&election, &leases, &mut seen).await {
-            Ok(true) => {
-                if !leads {
+            Ok(Leader::Here) => {
+                if leads != Some(guarded) {
                     // Until it is known what the one before wrote last, nothing may be decided.
                     match catch_up(&api, &state).await {
                         Ok(()) => tracing::info!(identity = election.identity, "leads"),
@@ -99,23 +194,26 @@ pub async fn run(
                         }
                     }
                 }
-                leads = true;
-                leadership.set(begun.checked_add(election.duration / 3 * 2));
+                leads = Some(guarded);
+                leadership.lead(begun.checked_add(election.duration / 3 * 2), guarded);
             }
-            Ok(false) => {
-                if std::mem::take(&mut leads) {
+            Ok(other) => {
+                if leads.take().is_some() {
                     tracing::warn!("another process has the Lease now");
                 }
-                leadership.set(None);
+                leadership.follow(other);
             }
             Err(error) => {
                 tracing::warn!(%error, "the Lease cannot be read or renewed");
-                leads &= leadership.holds();
+                if leads.is_some() && !leadership.holds() {
+                    leads = None;
+                    leadership.follow(Leader::Unknown);
+                }
             }
         }
     }
     let led = leadership.holds();
-    leadership.set(None);
+    leadership.follow(Leader::Unknown);
     if led && let Err(error) = give_up(&election, &leases).await {
         tracing::warn!(%error, "the Lease runs out by itself");
     }
@@ -132,17 +230,18 @@ const fn operation(verb: &'static str) -> Operation {
     Operation::new(verb, "coordination.k8s.io", "leases")
 }
 
-/// Renews or takes the Lease if that may be done: whether this process has it now.
+/// Renews or takes the Lease if that may be done: who has it now.
 async fn turn(
     election: &Election,
     leases: &Api<Lease>,
     seen: &mut Option<Seen>,
-) -> Result<bool, ApiError> {
+) -> Result<Leader, ApiError> {
     let found = within(operation("get"), leases.get_opt(&election.name)).await?;
     let now = MicroTime(Timestamp::now());
     let Some(mut lease) = found else {
         let mut lease = Lease::default();
         lease.metadata.name = Some(election.name.clone());
+        announce(&mut lease, election);
         lease.spec = Some(mine(election, None, now));
         let parameters = PostParams::default();
         let created = leases.create(&parameters, &lease);
@@ -156,12 +255,13 @@ async fn turn(
     let is_mine = record.0.as_deref() == Some(election.identity.as_str());
     let is_free = record.0.as_deref().is_none_or(str::is_empty);
     if !is_mine && !is_free {
+        let other = elsewhere(&lease, election);
         match seen {
             Some(known) if known.record == record => {
                 let holds = spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
                 let holds = u64::try_from(holds.unwrap_or_default()).unwrap_or_default();
                 if known.at.elapsed() <= election.duration.max(Duration::from_secs(holds)) {
-                    return Ok(false);
+                    return Ok(other);
                 }
             }
             _ => {
@@ -169,23 +269,41 @@ async fn turn(
                     record,
                     at: Instant::now(),
                 });
-                return Ok(false);
+                return Ok(other);
             }
         }
     }
     lease.spec = Some(mine(election, spec.filter(|_| is_mine), now));
+    announce(&mut lease, election);
     // With the version that was read: of two who try, one succeeds.
     let parameters = PostParams::default();
     let replaced = leases.replace(&election.name, &parameters, &lease);
     lost_or(within(operation("update"), replaced).await)
 }
 
-fn lost_or(written: Result<Lease, ApiError>) -> Result<bool, ApiError> {
+fn lost_or(written: Result<Lease, ApiError>) -> Result<Leader, ApiError> {
     match written {
-        Ok(_) => Ok(true),
-        Err(ApiError::Conflict { .. }) => Ok(false),
+        Ok(_) => Ok(Leader::Here),
+        Err(ApiError::Conflict { .. }) => Ok(Leader::Unknown),
         Err(error) => Err(error),
     }
+}
+
+/// Writes into the Lease where its holder is reached.
+fn announce(lease: &mut Lease, election: &Election) {
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    match election.address {
+        Some(address) => annotations.insert(ADDRESS.to_owned(), address.to_string()),
+        None => annotations.remove(ADDRESS),
+    };
+}
+
+/// Where the holder of the Lease is reached. Whoever says that it is here, is not.
+fn elsewhere(lease: &Lease, election: &Election) -> Leader {
+    let annotations = lease.metadata.annotations.as_ref();
+    let address = annotations.and_then(|them| them.get(ADDRESS)?.parse().ok());
+    let other = address.filter(|address| Some(*address) != election.address);
+    other.map_or(Leader::Unknown, Leader::At)
 }
 
 fn mine(election: &Election, before: Option<LeaseSpec>, now: MicroTime) -> LeaseSpec {

@@ -1,5 +1,6 @@
 //! Where the kube-scheduler connects: HTTP/1.1, over TLS where certificates are given, with proof of who
-//! asks where a certificate authority for clients is.
+//! asks where a certificate authority for clients is. Where another replica leads, connections are passed
+//! on to it ([`relay`](super::relay)).
 //!
 //! What asking can cost is bounded: connections, the time a handshake and a request's head may take. At the
 //! end no new connections are taken, and requests that are under way are answered.
@@ -26,6 +27,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::leader::Leader;
+use super::relay::relay;
+
 /// How many connections are served at once; others wait.
 const CONNECTIONS: usize = 64;
 /// How long a TLS handshake may take.
@@ -33,7 +37,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a connection may idle: longer than the scheduler keeps one, so that it is the one who closes.
 const IDLE: Duration = Duration::from_secs(300);
 /// How often certificates are read again.
-const RENEW: Duration = Duration::from_secs(60);
+const RENEW: Duration = Duration::from_secs(10);
 
 /// The files of TLS.
 #[derive(Debug, Clone)]
@@ -190,8 +194,15 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// Answers until `stop` says so, and then for at most `drain` finishes what is under way.
-    pub async fn serve(self, router: Router, stop: watch::Receiver<bool>, drain: Duration) {
+    /// Answers, or lets the leader answer, until `stop` says so, and then for at most `drain` finishes what
+    /// is under way.
+    pub async fn serve(
+        self,
+        router: Router,
+        mut leader: watch::Receiver<Leader>,
+        stop: watch::Receiver<bool>,
+        drain: Duration,
+    ) {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
         let mut stopping = stop.clone();
@@ -217,12 +228,15 @@ impl Listener {
                         }
                     };
                     let _ = stream.set_nodelay(true);
-                    let (router, stop, tls) = (router.clone(), stop.clone(), self.acceptor());
+                    let (router, tls) = (router.clone(), self.acceptor());
+                    let leads = *leader.borrow_and_update();
+                    let over = over(stop.clone(), leader.clone());
                     connections.spawn(async move {
-                        match tls {
-                            None => connection(stream, router, stop).await,
-                            Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
-                                Ok(Ok(stream)) => connection(stream, router, stop).await,
+                        match (leads, tls) {
+                            (Leader::At(leader), _) => relay(stream, leader, over).await,
+                            (_, None) => connection(stream, router, over).await,
+                            (_, Some(tls)) => match timeout(HANDSHAKE, tls.accept(stream)).await {
+                                Ok(Ok(stream)) => connection(stream, router, over).await,
                                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                                 Err(_) => {}
                             },
@@ -260,10 +274,18 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Completes when a connection is to end: the process does, or somebody else leads than when it began.
+async fn over(mut stop: watch::Receiver<bool>, mut leader: watch::Receiver<Leader>) {
+    tokio::select! {
+        () = stopped(&mut stop) => {}
+        Ok(()) = leader.changed() => {}
+    }
+}
+
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
-    mut stop: watch::Receiver<bool>,
+    over: impl Future<Output = ()>,
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -273,7 +295,7 @@ async fn connection(
     tokio::select! {
         // How a client ends is the client's business.
         _ = connection.as_mut() => return,
-        () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+        () = over => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }

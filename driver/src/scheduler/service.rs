@@ -40,6 +40,10 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 /// How many pods are remembered between Filter and Bind.
 const PODS: usize = 4096;
 
+/// Why a replica that does not lead neither decides nor binds. What there is a leader for is passed on to it.
+pub(super) const NOBODY_LEADS: &str =
+    "no replica of Supercargo leads; the logs and the Events about the Lease say why";
+
 /// Which pods are decided for.
 #[derive(Debug, Clone)]
 pub enum Mode {
@@ -129,9 +133,7 @@ impl Service {
     /// Why nothing is decided yet. Who may not bind does not filter either: it would be in vain.
     fn unready(&self) -> Option<String> {
         if self.binder.as_ref().is_some_and(|binder| !binder.leads()) {
-            return Some(
-                "another replica of Supercargo has the Lease, or none has it yet".to_owned(),
-            );
+            return Some(NOBODY_LEADS.to_owned());
         }
         let unsynced = self.state.unsynced();
         let kinds: Vec<&str> = unsynced.iter().map(|kind| kind.as_str()).collect();

@@ -12,7 +12,10 @@ use crate::wait::until;
 
 /// How long it may take until it is ready: about two seconds are usual, but a Lease that a dead
 /// extender left has to run out.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long it may take to say whether it is ready; a kubelet gives it that much, too.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A running daemon. It is killed when this is dropped.
 #[derive(Debug)]
@@ -28,9 +31,15 @@ impl Daemon {
         let what = format!("{} is ready", self.process.name());
         until(READY_WITHIN, &what, async || {
             self.process.must_run()?;
-            Ok(self.get("/readyz").await.is_ok().then_some(()))
+            Ok(self.is_ready().await.then_some(()))
         })
         .await
+    }
+
+    /// Whether it is ready, and says so in time.
+    pub async fn is_ready(&self) -> bool {
+        let asked = tokio::time::timeout(ANSWERS_WITHIN, self.get("/readyz"));
+        asked.await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// The process.

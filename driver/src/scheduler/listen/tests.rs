@@ -88,7 +88,8 @@ async fn serving(
     let address = listener.address().unwrap();
     let (stop, stopping) = watch::channel(false);
     let router = Router::new().route("/", get(|| async { "hello" }));
-    let served = tokio::spawn(listener.serve(router, stopping, Duration::from_secs(5)));
+    let leader = watch::Sender::new(Leader::Here).subscribe();
+    let served = tokio::spawn(listener.serve(router, leader, stopping, Duration::from_secs(5)));
     (address, stop, served)
 }
 

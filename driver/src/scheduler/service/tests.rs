@@ -5,6 +5,9 @@ use supercargo_host::policy::{Engine, EngineOptions};
 use tower::Service as _;
 
 use super::*;
+use tokio::sync::watch;
+
+use crate::scheduler::guard::Guarded;
 use crate::scheduler::leader::Leadership;
 use crate::scheduler::state::tests::{claim, cluster, pod_object};
 use crate::serving::{Origin, Policies};
@@ -18,11 +21,13 @@ fn service(mode: Mode) -> Router {
         ..EngineOptions::default()
     };
     let policies = Policies::new("", Engine::new(options).unwrap(), Origin::default()).unwrap();
+    let guarded = watch::Sender::new(Guarded::AT_START).subscribe();
+    let leadership = Leadership::new(guarded);
     let metrics = Metrics::new(
         Arc::new(policies),
         Arc::clone(&state),
         Arc::clone(&decider),
-        Leadership::default(),
+        leadership,
     );
     let service = Service::new(mode, state, decider, None, None, Arc::new(metrics));
     Arc::new(service).router()

@@ -1,7 +1,7 @@
 //! A process in the namespaces of a cluster.
 //!
 //! `nsenter` must fork to enter a process namespace, so the process that was asked for is its child,
-//! and it passes on how that one ended.
+//! and it passes on how that one ended. It stops with its child, and then has to be told to continue, too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,12 +64,14 @@ impl Process {
         }
     }
 
+    fn nsenter(&self) -> Pid {
+        let nsenter = self.nsenter.lock().unwrap_or_else(PoisonError::into_inner);
+        Pid::from_child(&nsenter)
+    }
+
     /// Its number, as the machine has it; `None`: it has ended.
     pub fn pid(&self) -> Result<Option<Pid>, ClusterError> {
-        let parent = {
-            let nsenter = self.nsenter.lock().unwrap_or_else(PoisonError::into_inner);
-            Pid::from_child(&nsenter)
-        };
+        let parent = self.nsenter();
         let begun = Instant::now();
         while self.ended()?.is_none() {
             if let Some(pid) = child_of(parent) {
@@ -91,6 +93,9 @@ impl Process {
         if let Some(pid) = self.pid()? {
             // It may end between the question and the signal.
             let _ = rustix::process::kill_process(pid, signal);
+            if matches!(signal, Signal::CONT | Signal::KILL) {
+                let _ = rustix::process::kill_process(self.nsenter(), Signal::CONT);
+            }
         }
         Ok(())
     }
