@@ -307,6 +307,7 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
             options.scheduler.clone(),
         )
     });
+    let busy = binder.as_ref().map(|binder| binder.busy().clone());
 
     let mut endless = JoinSet::new();
     if owns {
@@ -398,8 +399,8 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         listener.serve(Arc::new(service).router(), leader, stopping, DRAIN),
     ));
     let mut leading = JoinSet::new();
-    if owns {
-        let elected = leader::run(election, api, state, leadership, stopped(resigning));
+    if let Some(busy) = busy {
+        let elected = leader::run(election, api, state, leadership, busy, stopped(resigning));
         leading.spawn(named("the election", elected));
     }
 

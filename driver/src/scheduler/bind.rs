@@ -13,13 +13,15 @@
 
 mod special;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Binding, ObjectReference};
-use k8s_openapi::api::resource::v1::{ResourceClaim, ResourceClaimConsumerReference};
+use k8s_openapi::api::resource::v1::{
+    AllocationResult, ResourceClaim, ResourceClaimConsumerReference,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::{ApiResource, GroupVersionKind, PostParams};
@@ -43,12 +45,21 @@ use crate::kubernetes::api::{ApiError, Operation, Part, ResourceApi, within};
 const MANAGER: &str = "supercargo-scheduler";
 /// How often a claim that somebody else changed is read again.
 const TRIES: usize = 8;
+/// How long a request may be under way in the API server, whose own limit is a minute.
+pub const SETTLED: Duration = Duration::from_secs(70);
 /// How long one call waits for devices to get ready; the scheduler calls again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pods that are being worked on.
 #[derive(Debug, Clone, Default)]
-pub struct Busy(Arc<Mutex<HashSet<String>>>);
+pub struct Busy(Arc<Mutex<Pods>>);
+
+#[derive(Debug, Default)]
+struct Pods {
+    held: HashSet<String>,
+    /// Pods that may yet get bound by a request that was not answered, and since when.
+    unanswered: HashMap<String, Instant>,
+}
 
 /// A pod that is being worked on, by nobody else.
 #[derive(Debug)]
@@ -61,18 +72,40 @@ impl Busy {
     /// Takes a pod; `None` if somebody else has it.
     #[must_use]
     pub fn hold(&self, uid: &str) -> Option<Hold> {
-        let mut pods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pods.insert(uid.to_owned()).then(|| Hold {
+        let mut pods = self.pods();
+        pods.held.insert(uid.to_owned()).then(|| Hold {
             busy: self.clone(),
             uid: uid.to_owned(),
         })
+    }
+
+    /// Whether nobody works on any pod.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pods().held.is_empty()
+    }
+
+    /// Whether a request may be under way in the API server that binds the pod.
+    #[must_use]
+    pub fn is_unanswered(&self, uid: &str) -> bool {
+        let since = self.pods().unanswered.get(uid).copied();
+        since.is_some_and(|since| since.elapsed() < SETTLED)
+    }
+
+    fn may_be_bound(&self, uid: &str) {
+        let mut pods = self.pods();
+        pods.unanswered.retain(|_, since| since.elapsed() < SETTLED);
+        pods.unanswered.insert(uid.to_owned(), Instant::now());
+    }
+
+    fn pods(&self) -> MutexGuard<'_, Pods> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut pods = self.busy.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pods.remove(&self.uid);
+        self.busy.pods().held.remove(&self.uid);
     }
 }
 
@@ -273,6 +306,10 @@ impl Binder {
                 return Ok(claim);
             }
             if metadata.deletion_timestamp.is_some() || has_allocation(&claim) {
+                if has_allocation(&claim) {
+                    // Whoever's it is, its devices are taken.
+                    self.state.wrote(claim);
+                }
                 return Err(Failure::Definite(format!(
                     "{namespace}/{name} was allocated or deleted by somebody else"
                 )));
@@ -302,8 +339,10 @@ impl Binder {
                 }
                 // Also when there was no answer: written twice, it is the same allocation.
                 Err(error) => {
-                    last = retry(error)?;
-                    self.read_again(&claim).await.map_err(|it| it.or(&last))?
+                    last = retry(error).map_err(|it| it.or(&last))?;
+                    let now = self.read_again(&claim).await;
+                    now.map_err(|it| it.or(&last))?
+                        .ok_or_else(|| Failure::Definite(format!("{namespace}/{name} is gone")))?
                 }
             };
         }
@@ -313,11 +352,11 @@ impl Binder {
     /// Makes a pod one of an allocated claim's users; `None` if it is one.
     async fn reserve(
         &self,
-        claim: &ResourceClaim,
+        known: &ResourceClaim,
         pod: &Pod,
     ) -> Result<Option<ResourceClaim>, Failure> {
-        let (namespace, name) = place(claim);
-        let mut claim = claim.clone();
+        let (namespace, name) = place(known);
+        let mut claim = known.clone();
         let mut last = Failure::Definite(String::new());
         let mut written = false;
         for _ in 0..TRIES {
@@ -325,7 +364,9 @@ impl Binder {
             if users.iter().any(|user| user.uid == pod.uid) {
                 return Ok(written.then_some(claim));
             }
-            if claim.metadata.deletion_timestamp.is_some() || !has_allocation(&claim) {
+            if claim.metadata.deletion_timestamp.is_some()
+                || allocation(&claim) != allocation(known)
+            {
                 return Err(Failure::Definite(format!(
                     "{namespace}/{name} was released meanwhile"
                 )));
@@ -344,8 +385,10 @@ impl Binder {
                     now
                 }
                 Err(error) => {
-                    last = retry(error)?;
-                    self.read_again(&claim).await.map_err(|it| it.or(&last))?
+                    last = retry(error).map_err(|it| it.or(&last))?;
+                    let now = self.read_again(&claim).await;
+                    now.map_err(|it| it.or(&last))?
+                        .ok_or_else(|| Failure::Definite(format!("{namespace}/{name} is gone")))?
                 }
             };
         }
@@ -384,7 +427,8 @@ impl Binder {
             let mut left = users(&claim);
             let before = left.len();
             left.retain(|user| !pods.contains(&user.uid.as_str()));
-            if left.len() == before {
+            let unused = left.is_empty() && has_allocation(&claim);
+            if left.len() == before && !unused {
                 return Ok(());
             }
             let status = match left.is_empty() {
@@ -403,11 +447,10 @@ impl Binder {
                 }
                 Err(ApiError::Conflict { message, .. }) => {
                     last = message;
-                    match self.read_again(&claim).await {
-                        Ok(now) => claim = now,
+                    match self.read_again(&claim).await? {
+                        Some(now) => claim = now,
                         // It is gone, and its devices with it.
-                        Err(Failure::Definite(_)) => return Ok(()),
-                        Err(open) => return Err(open),
+                        None => return Ok(()),
                     }
                 }
                 Err(ApiError::NotFound { .. }) => return Ok(()),
@@ -489,7 +532,10 @@ impl Binder {
         let now = self.read_pod(&args.namespace, &args.name, &args.uid).await;
         match now {
             Ok(Some(pod)) if pod.node == args.node => Ok(()),
-            _ => Err(error),
+            _ => {
+                self.busy.may_be_bound(&args.uid);
+                Err(error)
+            }
         }
     }
 
@@ -545,16 +591,14 @@ impl Binder {
         }
     }
 
-    /// A claim as the API server has it now.
-    async fn read_again(&self, claim: &ResourceClaim) -> Result<ResourceClaim, Failure> {
+    /// A claim as the API server has it now; `None`: it is gone, and another one may have its name.
+    async fn read_again(&self, claim: &ResourceClaim) -> Result<Option<ResourceClaim>, Failure> {
         let (namespace, name) = place(claim);
-        let now = self.api.claim(&namespace, &name).await?;
-        if now.metadata.uid != claim.metadata.uid {
-            return Err(Failure::Definite(format!(
-                "{namespace}/{name} was made anew meanwhile"
-            )));
+        match self.api.claim(&namespace, &name).await {
+            Ok(now) => Ok(Some(now).filter(|now| now.metadata.uid == claim.metadata.uid)),
+            Err(ApiError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        Ok(now)
     }
 }
 
@@ -614,9 +658,12 @@ fn place(claim: &ResourceClaim) -> (String, String) {
     )
 }
 
+fn allocation(claim: &ResourceClaim) -> Option<&AllocationResult> {
+    claim.status.as_ref()?.allocation.as_ref()
+}
+
 fn has_allocation(claim: &ResourceClaim) -> bool {
-    let status = claim.status.as_ref();
-    status.is_some_and(|status| status.allocation.is_some())
+    allocation(claim).is_some()
 }
 
 fn users(claim: &ResourceClaim) -> Vec<ResourceClaimConsumerReference> {

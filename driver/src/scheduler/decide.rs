@@ -18,11 +18,13 @@ use lru::LruCache;
 use serde_json::json;
 use supercargo_host::allocator::{AllocateError, Budget};
 use supercargo_host::node_selector::NodeTerms;
+use supercargo_host::placement::Answer;
+use supercargo_host::policy::CallError;
 use supercargo_host::scheduling::{claim_name, reservation};
 
 use super::miss::{self, Miss};
 use super::pod::Pod;
-use super::state::{PodClaims, Snapshot, Stamp, State, Wants};
+use super::state::{PodClaims, Snapshot, Stamp, State, Wait, Wants};
 use super::wire::{Candidates, FilterResult, HostPriority, MOST, Refused};
 
 /// How many kinds of claims verdicts are kept of.
@@ -68,6 +70,20 @@ pub struct Taken {
     pub allocated: Vec<Arc<ResourceClaim>>,
     /// Which containers get devices of the special claim for extended resources.
     pub mappings: Vec<ContainerExtendedResourceRequest>,
+    _under_way: UnderWay,
+}
+
+/// Whatever ends the writing of what was taken: what is left of it then has to be found out.
+#[derive(Debug)]
+struct UnderWay {
+    state: Arc<State>,
+    claims: Vec<String>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.claims.iter().for_each(|uid| self.state.abandon(uid));
+    }
 }
 
 impl Decider {
@@ -103,7 +119,10 @@ impl Decider {
         let (wants, snapshot) = match self.state.wants(pod) {
             Ok(known) => known,
             // Nothing that runs on a node is in the way.
-            Err(why) => return nodes.filtered(|_, _| Some(Refused::Unresolvable(why.clone()))),
+            Err(Wait::Told(why)) => {
+                return nodes.filtered(|_, _| Some(Refused::Unresolvable(why.clone())));
+            }
+            Err(Wait::Passes(why)) => return FilterResult::error(why),
         };
         let mut verdicts = self.verdicts(&wants, &snapshot, nodes.names());
         let closed = self.state.closed_to(pod);
@@ -122,8 +141,19 @@ impl Decider {
             Verdict::Wrong(why) => Some(Arc::clone(why)),
             _ => None,
         });
+        // As upstream: an error has the pod tried again, and slices, which may mend it, tell nobody.
         if let Some(why) = wrong {
-            return nodes.filtered(|_, _| Some(Refused::Unresolvable(why.to_string())));
+            return FilterResult::error(why.to_string());
+        }
+        let fits = |verdict: &Verdict| matches!(verdict, Verdict::Fits { .. });
+        let passing = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Misses(miss) => miss.passes(),
+            _ => None,
+        });
+        if let Some(why) = passing
+            && !verdicts.iter().any(fits)
+        {
+            return FilterResult::error(why.to_owned());
         }
         let misses = nodes.names().iter().zip(&verdicts);
         let misses = misses.filter_map(|(node, verdict)| match verdict {
@@ -207,7 +237,8 @@ impl Decider {
     /// Why the pod cannot be had there.
     pub fn take(&self, pod: &Pod, node: &str) -> Result<Taken, String> {
         for _ in 0..TRIES {
-            let (wants, snapshot) = self.state.wants(pod)?;
+            let known = self.state.wants(pod);
+            let (wants, snapshot) = known.map_err(|wait| wait.to_string())?;
             let Some((shard, entry)) = snapshot.node(node) else {
                 return Err(format!("node {node} is not known to Supercargo yet"));
             };
@@ -219,12 +250,20 @@ impl Decider {
             if let Some(claim) = elsewhere(&allocated, &entry.node) {
                 return Err(format!("ResourceClaim {claim} has its devices elsewhere"));
             }
-            if pending.is_empty() {
-                return Ok(Taken {
+            let taken = |pending: Vec<Arc<ResourceClaim>>| {
+                let uids = pending.iter().filter_map(|it| it.metadata.uid.clone());
+                Taken {
+                    _under_way: UnderWay {
+                        state: Arc::clone(&self.state),
+                        claims: uids.collect(),
+                    },
                     pending,
-                    allocated,
-                    mappings,
-                });
+                    allocated: allocated.clone(),
+                    mappings: mappings.clone(),
+                }
+            };
+            if pending.is_empty() {
+                return Ok(taken(pending));
             }
             if let Some(nominees) = self.state.closed_to(pod).get(node)
                 && let Some((_, other)) = nominees.first()
@@ -258,11 +297,7 @@ impl Decider {
                 })
                 .collect();
             if self.state.assume(node, shard.stamp(entry), &pending) {
-                return Ok(Taken {
-                    pending,
-                    allocated,
-                    mappings,
-                });
+                return Ok(taken(pending));
             }
         }
         Err(format!("node {node} keeps changing; it is tried again"))
@@ -347,33 +382,37 @@ impl Decider {
             if known.len() > 2 * names.len() + 1024 {
                 known.clear();
             }
-            self.ask(claims, snapshot, names, open.into_values(), |at, found| {
-                if let (Some(name), Some((stamp, verdict))) = (names.get(at), found.clone()) {
-                    known.insert((*name).clone(), (stamp, verdict));
-                }
-                if let Some(slot) = verdicts.get_mut(at) {
-                    *slot = found.map(|(_, verdict)| verdict);
-                }
-            });
+            self.ask(
+                claims,
+                snapshot,
+                names,
+                open.into_values(),
+                |at, verdict, stamp| {
+                    if let (Some(name), Some(stamp)) = (names.get(at), stamp) {
+                        known.insert((*name).clone(), (stamp, verdict.clone()));
+                    }
+                    if let Some(slot) = verdicts.get_mut(at) {
+                        *slot = Some(verdict);
+                    }
+                },
+            );
         }
-        let late = || {
-            let why = "there was no time left to look at this node; it is tried again";
-            Verdict::Misses(Arc::new(Miss::Broken(why.to_owned())))
-        };
+        let late = || Verdict::Misses(Arc::new(Miss::Late));
         verdicts
             .into_iter()
             .map(|verdict| verdict.unwrap_or_else(late))
             .collect()
     }
 
-    /// Asks nodes, shard by shard. `None` is said of nodes for which there was no time.
+    /// Asks nodes, shard by shard. Of nodes for which there was no time nothing is said, and a verdict that
+    /// holds for this moment only has no stamp.
     fn ask(
         &self,
         claims: &PodClaims,
         snapshot: &Snapshot,
         names: &[&String],
         open: impl Iterator<Item = Vec<usize>>,
-        mut found: impl FnMut(usize, Option<(Stamp, Verdict)>),
+        mut found: impl FnMut(usize, Verdict, Option<Stamp>),
     ) {
         let claims: Vec<&ResourceClaim> = claims.pending.iter().map(|claim| &**claim).collect();
         let budget = budget();
@@ -391,7 +430,6 @@ impl Decider {
                 };
                 let decision = placement.place_planned(&plan, &entry.node, budget);
                 if let Some(AllocateError::Deadline { .. }) = decision.failure {
-                    found(at, None);
                     continue;
                 }
                 let verdict = match (&decision.allocation, &decision.failure) {
@@ -406,7 +444,14 @@ impl Decider {
                         Verdict::Misses(Arc::new(miss))
                     }
                 };
-                found(at, Some((shard.stamp(entry), verdict)));
+                let holds = !decision.consultations.iter().any(|asked| {
+                    let answer = &asked.answer;
+                    matches!(
+                        answer,
+                        Answer::Failed(CallError::Timeout { .. } | CallError::Busy)
+                    )
+                });
+                found(at, verdict, holds.then(|| shard.stamp(entry)));
             }
         }
     }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use supercargo_host::scheduling::claim_name;
 
-use super::bind::{Binder, Failure};
+use super::bind::{Binder, Failure, SETTLED};
 use super::conditions::{self, Conditions};
 use super::leader::Leadership;
 use super::metrics::Metrics;
@@ -24,8 +24,6 @@ use crate::kubernetes::api::{ApiError, ResourceApi};
 
 /// How often is looked.
 const PERIOD: Duration = Duration::from_secs(2);
-/// How long a request may be under way in the API server, whose own limit is a minute.
-const SETTLED: Duration = Duration::from_secs(70);
 
 /// Looks after what is left.
 #[derive(Debug)]
@@ -73,10 +71,10 @@ impl Healer {
 
     /// Finds out what became of writes.
     async fn settle(&self) {
-        for (namespace, name, uid) in self.state.overdue(SETTLED) {
-            match self.api.claim(&namespace, &name).await {
-                Ok(claim) => self.state.settle(&uid, Some(claim)),
-                Err(ApiError::NotFound { .. }) => self.state.settle(&uid, None),
+        for overdue in self.state.overdue(SETTLED) {
+            match self.api.claim(&overdue.namespace, &overdue.name).await {
+                Ok(claim) => self.state.settle(&overdue, Some(claim)),
+                Err(ApiError::NotFound { .. }) => self.state.settle(&overdue, None),
                 // Until that is known, its devices stay taken.
                 Err(error) => {
                     tracing::warn!(%error, "the fate of a write is not known yet");
@@ -91,8 +89,14 @@ impl Healer {
     async fn release(&self, unbound: &mut HashMap<(String, String), Instant>) {
         let now = Instant::now();
         let mut seen = HashMap::new();
-        for claim in self.state.reserved() {
-            for pod in self.stale(&claim) {
+        let reserved = self.state.reserved().into_iter().map(|claim| {
+            let pods = self.stale(&claim);
+            (claim, pods)
+        });
+        let unused = self.state.unused(&self.scheduler).into_iter();
+        let unused = unused.map(|(claim, pod)| (claim, vec![pod.uid.clone()]));
+        for (claim, pods) in reserved.chain(unused) {
+            for pod in pods {
                 let uid = claim.metadata.uid.clone().unwrap_or_default();
                 let since = unbound.get(&(uid.clone(), pod.clone())).copied();
                 let since = since.unwrap_or(now);
@@ -149,21 +153,25 @@ impl Healer {
         }
     }
 
-    /// Users of a claim that are pods of this scheduler and not bound.
+    /// Users of a claim that are pods of this scheduler, not bound, and do not wait for their devices.
     fn stale(&self, claim: &Arc<ResourceClaim>) -> Vec<String> {
-        let waits = conditions::of([Arc::clone(claim)].into_iter(), Timestamp::now());
-        if matches!(waits, Conditions::Waiting(_)) {
-            return Vec::new();
-        }
         let status = claim.status.as_ref();
         let users = status.and_then(|status| status.reserved_for.as_ref());
         let users = users.into_iter().flatten();
         let unbound = |uid: &String| {
             self.state
                 .pod(uid)
-                .is_some_and(|pod| pod.scheduler == self.scheduler && !pod.is_bound() && !pod.over)
+                .is_some_and(|pod| pod.is_waiting_for(&self.scheduler) && !self.waits(&pod))
         };
         users.map(|user| user.uid.clone()).filter(unbound).collect()
+    }
+
+    /// Whether devices of any of the pod's claims are being made ready.
+    fn waits(&self, pod: &Pod) -> bool {
+        let claims = pod.claim_names();
+        let claims = claims.filter_map(|name| self.state.claim(&pod.namespace, name));
+        let conditions = conditions::of(claims, Timestamp::now());
+        matches!(conditions, Conditions::Waiting(_))
     }
 
     /// Releases a claim from one pod: whether that is settled.
@@ -171,6 +179,9 @@ impl Healer {
         let (Some(_hold), Some(pod)) = (self.binder.busy().hold(uid), self.state.pod(uid)) else {
             return false;
         };
+        if self.binder.busy().is_unanswered(uid) {
+            return false;
+        }
         let now = self
             .binder
             .read_pod(&pod.namespace, &pod.name, &pod.uid)

@@ -25,13 +25,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::PostParams;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::bind::Busy;
 use super::guard::Guarded;
 use super::state::State;
 use crate::kubernetes::api::{ApiError, Operation, ResourceApi, within};
 
 /// The annotation of the Lease that says where its holder is reached: `IP:port`.
 const ADDRESS: &str = "supercargo.dev/address";
+
+/// How often is looked, at the end, whether a write is under way.
+const IDLE: Duration = Duration::from_millis(20);
 
 /// The Lease, and how it is kept.
 #[derive(Debug, Clone)]
@@ -160,6 +165,7 @@ pub async fn run(
     api: ResourceApi,
     state: Arc<State>,
     leadership: Leadership,
+    busy: Busy,
     stop: impl Future<Output = ()>,
 ) {
     let leases: Api<Lease> = Api::namespaced(api.client().clone(), &election.namespace);
@@ -184,7 +190,8 @@ pub async fn run(
         let begun = Instant::now();
         match turn(&election, &leases, &mut seen).await {
             Ok(Leader::Here) => {
-                if leads != Some(guarded) {
+                // Who was stopped for longer than that may have been replaced, and has been asleep.
+                if leads != Some(guarded) || !leadership.holds() {
                     // Until it is known what the one before wrote last, nothing may be decided.
                     match catch_up(&api, &state).await {
                         Ok(()) => tracing::info!(identity = election.identity, "leads"),
@@ -214,6 +221,16 @@ pub async fn run(
     }
     let led = leadership.holds();
     leadership.follow(Leader::Unknown);
+    // No write begins any more. While one is under way nobody else may lead.
+    let idle = async {
+        while !busy.is_idle() {
+            tokio::time::sleep(IDLE).await;
+        }
+    };
+    if timeout(election.write_within(), idle).await.is_err() {
+        tracing::warn!("a write is under way; the Lease runs out by itself");
+        return;
+    }
     if led && let Err(error) = give_up(&election, &leases).await {
         tracing::warn!(%error, "the Lease runs out by itself");
     }
@@ -221,7 +238,8 @@ pub async fn run(
 
 async fn catch_up(api: &ResourceApi, state: &State) -> Result<(), ApiError> {
     for claim in api.list_claims().await? {
-        state.observe(claim);
+        // Not as the watch's, which would have to tell that a claim is gone, and may have done so.
+        state.wrote(claim);
     }
     Ok(())
 }

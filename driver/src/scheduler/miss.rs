@@ -55,6 +55,8 @@ pub enum Miss {
     Broken(String),
     /// The node is not known here yet.
     Unknown,
+    /// There was no time left to look at it.
+    Late,
     /// A claim has its devices elsewhere.
     Elsewhere(String),
     /// What is being freed there is for another pod.
@@ -62,6 +64,15 @@ pub enum Miss {
 }
 
 impl Miss {
+    /// What a while alone puts right.
+    pub(super) fn passes(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => Some("a node is not known to Supercargo yet"),
+            Self::Late => Some("there was no time left to look at all nodes"),
+            _ => None,
+        }
+    }
+
     /// What a decision that found nothing says.
     pub(super) fn of(
         plan: &Plan<'_, '_>,
@@ -131,6 +142,7 @@ impl Miss {
             Self::Policy { policy, reason } => format!("policy {policy}: {reason}"),
             Self::Broken(why) => why.clone(),
             Self::Unknown => "the node is not known to Supercargo yet".to_owned(),
+            Self::Late => "there was no time left to look at it; it is tried again".to_owned(),
             Self::Elsewhere(claim) => format!("ResourceClaim {claim} has its devices elsewhere"),
             Self::Closed(pod) => format!("devices are being freed there for pod {pod}"),
         };

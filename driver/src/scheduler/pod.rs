@@ -111,6 +111,12 @@ pub enum Named {
 }
 
 impl Pod {
+    /// Whether it is still to be bound by `scheduler`.
+    #[must_use]
+    pub fn is_waiting_for(&self, scheduler: &str) -> bool {
+        self.scheduler == scheduler && !self.is_bound() && !self.over
+    }
+
     /// `namespace/name`.
     #[must_use]
     pub fn full_name(&self) -> String {

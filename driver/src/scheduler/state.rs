@@ -28,11 +28,12 @@ use supercargo_host::placement::Placement;
 use super::pod::Pod;
 pub use budgets::Budget;
 use claims::Claims;
+pub use claims::Overdue;
 pub use nominations::Nomination;
 use pools::Pools;
 use shard::{COUNT, Common, shard_of};
 pub use shard::{NodeEntry, Shard, Stamp};
-pub use wants::{Claims as PodClaims, Wants};
+pub use wants::{Claims as PodClaims, Wait, Wants};
 
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,7 +196,7 @@ impl State {
     ///
     /// # Errors
     /// What keeps it from every node.
-    pub fn wants(&self, pod: &Pod) -> Result<(Wants, Snapshot), String> {
+    pub fn wants(&self, pod: &Pod) -> Result<(Wants, Snapshot), Wait> {
         let inner = self.read();
         let wants = inner.wants(pod)?;
         Ok((wants, Snapshot(inner.shards.clone())))
@@ -213,24 +214,30 @@ impl State {
             return false;
         }
         for claim in claims {
-            inner.assume(Arc::clone(claim), None);
+            inner.decided(Arc::clone(claim));
         }
         true
     }
 
-    /// A claim was written by this process, and is now like this.
+    /// The API server says that a claim is like this, which the watch may not have shown yet.
     pub fn wrote(&self, claim: ResourceClaim) {
         self.write().wrote(claim);
     }
 
-    /// What was assumed of a claim did not come about.
+    /// What was decided for a claim did not come about.
     pub fn forget(&self, uid: &str) {
         self.write().forget(uid);
     }
 
-    /// Claims whose assumption the watch has not confirmed in this time: their namespaces, names and UIDs.
+    /// Nobody goes on writing what was decided for a claim; what was not written or forgotten until now may
+    /// have been written all the same.
+    pub fn abandon(&self, uid: &str) {
+        self.write().abandon(uid);
+    }
+
+    /// Claims whose assumption the watch has not confirmed in this time since the last attempt to write it.
     #[must_use]
-    pub fn overdue(&self, after: Duration) -> Vec<(String, String, String)> {
+    pub fn overdue(&self, after: Duration) -> Vec<Overdue> {
         let now = Instant::now();
         self.read()
             .claims
@@ -238,15 +245,8 @@ impl State {
     }
 
     /// What the API server says of a claim whose fate was unknown; `None`: it is gone.
-    pub fn settle(&self, uid: &str, claim: Option<ResourceClaim>) {
-        let mut inner = self.write();
-        match claim {
-            Some(claim) if claim.metadata.uid.as_deref() == Some(uid) => {
-                inner.observe(claim);
-                inner.forget(uid);
-            }
-            _ => inner.gone(uid),
-        }
+    pub fn settle(&self, overdue: &Overdue, claim: Option<ResourceClaim>) {
+        self.write().settle(overdue, claim);
     }
 
     /// A pod that has to do with claims.
@@ -279,6 +279,28 @@ impl State {
     #[must_use]
     pub fn reserved(&self) -> Vec<Arc<ResourceClaim>> {
         self.read().claims.reserved()
+    }
+
+    /// Claims that have devices and no users, and that a pod of `scheduler` waits for. Another one left them so.
+    #[must_use]
+    pub fn unused(&self, scheduler: &str) -> Vec<(Arc<ResourceClaim>, Arc<Pod>)> {
+        let inner = self.read();
+        let unused = inner.claims.unused();
+        let waiting = |claim: &ResourceClaim| {
+            let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
+            let mut pods = inner.pods.values();
+            pods.find(|pod| {
+                pod.is_waiting_for(scheduler)
+                    && Some(&pod.namespace) == namespace.as_ref()
+                    && pod.claim_names().any(|claim| Some(claim) == name.as_ref())
+            })
+            .cloned()
+        };
+        let with_pod = unused.into_iter().filter_map(|claim| {
+            let pod = waiting(&claim)?;
+            Some((claim, pod))
+        });
+        with_pod.collect()
     }
 
     /// Special claims that have no devices, each with its pod's UID.

@@ -22,7 +22,10 @@ impl Binder {
     /// has one now.
     pub(super) async fn make_special(&self, pod: &Pod, node: &str) -> Result<bool, Failure> {
         let definite = Failure::Definite;
-        let (wants, snapshot) = self.state.wants(pod).map_err(definite)?;
+        let (wants, snapshot) = self
+            .state
+            .wants(pod)
+            .map_err(|wait| definite(wait.to_string()))?;
         let Some((_, entry)) = snapshot.node(node) else {
             let why = format!("node {node} is not known to Supercargo yet");
             return Err(definite(why));

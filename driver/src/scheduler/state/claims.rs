@@ -26,8 +26,41 @@ pub(super) struct Claims {
 #[derive(Debug)]
 struct Assumption {
     claim: Arc<ResourceClaim>,
-    /// The version that was written; `None` while the write is under way or its fate unknown.
-    written: Option<u64>,
+    fate: Fate,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is being written.
+    UnderWay,
+    /// It may have been written, or may still be: the last answer did not come, at this moment.
+    Unknown(Instant),
+    /// It was written, and known to be at this moment, as this version.
+    Written(u64, Instant),
+}
+
+impl Fate {
+    fn since(self) -> Option<Instant> {
+        match self {
+            Self::UnderWay => None,
+            Self::Unknown(since) | Self::Written(_, since) => Some(since),
+        }
+    }
+
+    fn is_written(self) -> bool {
+        matches!(self, Self::Written(..))
+    }
+}
+
+/// An assumption that the watch has not confirmed for long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The claim's namespace.
+    pub namespace: String,
+    /// The claim's name.
+    pub name: String,
+    uid: String,
     since: Instant,
 }
 
@@ -46,6 +79,12 @@ fn uid(claim: &ResourceClaim) -> &str {
 /// What a claim got.
 pub(super) fn allocation(claim: &ResourceClaim) -> Option<&AllocationResult> {
     claim.status.as_ref()?.allocation.as_ref()
+}
+
+fn has_users(claim: &ResourceClaim) -> bool {
+    let status = claim.status.as_ref();
+    let users = status.and_then(|status| status.reserved_for.as_ref());
+    users.is_some_and(|users| !users.is_empty())
 }
 
 fn place(claim: &ResourceClaim) -> (String, String) {
@@ -96,36 +135,51 @@ impl Claims {
         self.special.iter().flat_map(of_pod).collect()
     }
 
-    /// Whether a write of it is under way.
-    pub(super) fn is_being_written(&self, uid: &str) -> bool {
+    /// Whether it has to be seen first what comes of a write of it: one that is not answered, or one that
+    /// took its devices away.
+    pub(super) fn is_unsettled(&self, uid: &str) -> bool {
         let assumption = self.assumed.get(uid);
-        assumption.is_some_and(|assumption| assumption.written.is_none())
+        assumption.is_some_and(|it| !it.fate.is_written() || allocation(&it.claim).is_none())
+    }
+
+    /// Claims that have devices and no users, as seen, without those that are being written.
+    pub(super) fn unused(&self) -> Vec<Arc<ResourceClaim>> {
+        let is_unused = |claim: &&Arc<ResourceClaim>| {
+            allocation(claim).is_some()
+                && !has_users(claim)
+                && !self.assumed.contains_key(uid(claim))
+        };
+        self.seen.values().filter(is_unused).cloned().collect()
     }
 
     pub(super) fn reserved(&self) -> Vec<Arc<ResourceClaim>> {
         let is_reserved = |claim: &&Arc<ResourceClaim>| {
             allocation(claim).is_some()
+                && has_users(claim)
                 && !self.assumed.contains_key(uid(claim))
-                && claim
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.reserved_for.as_ref())
-                    .is_some_and(|pods| !pods.is_empty())
         };
         self.seen.values().filter(is_reserved).cloned().collect()
     }
 
-    pub(super) fn assumed_before(&self, then: Instant) -> Vec<(String, String, String)> {
-        let overdue = self
-            .assumed
-            .iter()
-            .filter(|(_, assumption)| assumption.since < then);
-        overdue
-            .map(|(uid, assumption)| {
-                let (namespace, name) = place(&assumption.claim);
-                (namespace, name, uid.clone())
+    pub(super) fn assumed_before(&self, then: Instant) -> Vec<Overdue> {
+        let overdue = self.assumed.iter().filter_map(|(uid, assumption)| {
+            let since = assumption.fate.since().filter(|since| *since < then)?;
+            let (namespace, name) = place(&assumption.claim);
+            Some(Overdue {
+                namespace,
+                name,
+                uid: uid.clone(),
+                since,
             })
-            .collect()
+        });
+        overdue.collect()
+    }
+
+    fn register(&mut self, claim: &ResourceClaim) {
+        if let Some(pod) = extended::owner(claim) {
+            let claims = self.special.entry(pod.to_owned()).or_default();
+            claims.insert(uid(claim).to_owned());
+        }
     }
 
     fn in_force(&self, uid: &str) -> Option<Arc<ResourceClaim>> {
@@ -144,26 +198,28 @@ impl Inner {
         let id = uid(&claim).to_owned();
         let new = version(&claim);
         if let Some(known) = self.claims.seen.get(&at) {
+            if new < version(known) {
+                return;
+            }
             if uid(known) != id {
                 let known = uid(known).to_owned();
                 self.gone(&known);
-            } else if new < version(known) {
-                return;
             }
         }
         let before = self.claims.in_force(&id);
-        if let Some(Assumption {
-            written: Some(written),
-            ..
-        }) = self.claims.assumed.get(&id)
-            && new >= *written
-        {
+        let ends = self
+            .claims
+            .assumed
+            .get(&id)
+            .is_some_and(|assumption| match assumption.fate {
+                Fate::Written(written, _) => new >= written,
+                // Whoever allocated it: what was decided by an older version cannot be written any more.
+                Fate::UnderWay | Fate::Unknown(_) => allocation(&claim).is_some(),
+            });
+        if ends {
             self.claims.assumed.remove(&id);
         }
-        if let Some(pod) = extended::owner(&claim) {
-            let claims = self.claims.special.entry(pod.to_owned()).or_default();
-            claims.insert(id.clone());
-        }
+        self.claims.register(&claim);
         self.claims.names.insert(id.clone(), at.clone());
         self.claims.seen.insert(at, Arc::new(claim));
         self.changed(&id, before);
@@ -197,35 +253,85 @@ impl Inner {
         !pending || self.claims.assumed.contains_key(id)
     }
 
-    pub(super) fn assume(&mut self, claim: Arc<ResourceClaim>, written: Option<u64>) {
+    /// A decision that is about to be written.
+    pub(super) fn decided(&mut self, claim: Arc<ResourceClaim>) {
+        self.assume(claim, Fate::UnderWay);
+    }
+
+    fn assume(&mut self, claim: Arc<ResourceClaim>, fate: Fate) {
         let id = uid(&claim).to_owned();
         let before = self.claims.in_force(&id);
-        let assumption = Assumption {
-            claim,
-            written,
-            since: Instant::now(),
-        };
+        self.claims.register(&claim);
+        let assumption = Assumption { claim, fate };
         self.claims.assumed.insert(id.clone(), assumption);
         self.changed(&id, before);
     }
 
-    /// A write succeeded, with this outcome.
+    /// The API server says that it has a claim like this: it was written, or read again.
     pub(super) fn wrote(&mut self, mut claim: ResourceClaim) {
         claim.metadata.managed_fields = None;
         let new = version(&claim);
-        let seen = self.claims.seen.get(&place(&claim));
-        let seen = seen.filter(|seen| uid(seen) == uid(&claim));
-        if seen.is_some_and(|seen| version(seen) >= new) {
+        let id = uid(&claim).to_owned();
+        if let Some(assumption) = self.claims.assumed.get(&id) {
+            let is_news = match assumption.fate {
+                Fate::Written(written, _) => new >= written,
+                // Who released it is late: it is being allocated again.
+                Fate::UnderWay | Fate::Unknown(_) => allocation(&claim).is_some(),
+            };
+            if !is_news {
+                return;
+            }
+        }
+        let seen = self.claims.seen(&id);
+        if seen.is_some_and(|seen| version(&seen) >= new) {
             // The watch was faster.
-            let id = uid(&claim).to_owned();
-            self.forget(&id);
+            self.end(&id);
         } else {
-            self.assume(Arc::new(claim), Some(new));
+            self.assume(Arc::new(claim), Fate::Written(new, Instant::now()));
         }
     }
 
-    /// An assumption ends.
+    /// What was decided did not come about.
     pub(super) fn forget(&mut self, uid: &str) {
+        let assumption = self.claims.assumed.get(uid);
+        if assumption.is_some_and(|assumption| !assumption.fate.is_written()) {
+            self.end(uid);
+        }
+    }
+
+    /// Nobody writes any more what was decided, and it is not known whether it was written.
+    pub(super) fn abandon(&mut self, uid: &str) {
+        if let Some(assumption) = self.claims.assumed.get_mut(uid)
+            && assumption.fate == Fate::UnderWay
+        {
+            assumption.fate = Fate::Unknown(Instant::now());
+        }
+    }
+
+    /// What the API server has instead of an assumption; `None`: the claim is gone.
+    pub(super) fn settle(&mut self, overdue: &Overdue, claim: Option<ResourceClaim>) {
+        let id = &overdue.uid;
+        let assumption = self.claims.assumed.get(id);
+        // Meanwhile it may have ended, and another one begun.
+        if assumption.and_then(|it| it.fate.since()) != Some(overdue.since) {
+            return;
+        }
+        match claim {
+            Some(claim) if uid(&claim) != id => self.gone(id),
+            None => self.gone(id),
+            Some(claim) if self.claims.names.contains_key(id) => {
+                self.observe(claim);
+                self.end(id);
+            }
+            // The watch, which has to tell when it is gone, does not know it yet.
+            Some(claim) => {
+                let fate = Fate::Written(version(&claim), Instant::now());
+                self.assume(Arc::new(claim), fate);
+            }
+        }
+    }
+
+    fn end(&mut self, uid: &str) {
         let before = self.claims.in_force(uid);
         if self.claims.assumed.remove(uid).is_some() {
             self.changed(uid, before);

@@ -232,7 +232,7 @@ fn a_claim_that_has_its_devices_leads_to_their_node() {
 fn a_pod_waits_for_claims_that_are_not_there_or_not_its_own() {
     let state = cluster(1, 1);
     let mut waiting = pod("p", "missing");
-    let why = |pod: &Pod| state.wants(pod).unwrap_err();
+    let why = |pod: &Pod| state.wants(pod).unwrap_err().to_string();
     assert_eq!(why(&waiting), "there is no ResourceClaim n/missing");
     waiting.claims[0].claim = crate::scheduler::pod::Named::NotYet;
     assert!(why(&waiting).starts_with("waiting until the claim for entry \"c\""));
@@ -259,7 +259,7 @@ fn a_device_in_two_claims_is_seen_and_such_claims_are_not_used() {
     assert!(state.wants(&pod("p", "a")).is_ok());
     state.observe(holding("b", 1, "node-0", &["gpu-0", "gpu-1"], None));
     assert_eq!(state.clashes(), ["d/node-0/gpu-0"]);
-    let why = state.wants(&pod("p", "a")).unwrap_err();
+    let why = state.wants(&pod("p", "a")).unwrap_err().to_string();
     assert!(why.contains("d/node-0/gpu-0 is held by n/b, too"), "{why}");
 }
 
@@ -495,3 +495,5 @@ fn what_is_freed_for_a_pod_is_closed_to_those_no_more_important() {
     state.review_nominations();
     assert_eq!(passed(filter(&decider, &second, 2)), ["node-1"]);
 }
+
+mod assumptions;

@@ -48,6 +48,27 @@ pub struct Claims {
     pub mappings: Vec<ContainerExtendedResourceRequest>,
 }
 
+/// What keeps a pod from every node for now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Wait {
+    /// A change of a pod or a claim ends it, of which the scheduler hears by itself.
+    #[error("{0}")]
+    Told(String),
+    /// It passes, and nobody tells the scheduler.
+    #[error("{0}")]
+    Passes(String),
+}
+
+impl Wait {
+    fn about(self, claim: &str) -> Self {
+        let about = |why| format!("ResourceClaim {claim} {why}");
+        match self {
+            Self::Told(why) => Self::Told(about(why)),
+            Self::Passes(why) => Self::Passes(about(why)),
+        }
+    }
+}
+
 impl Wants {
     /// Whether no node has anything to allocate for it.
     #[must_use]
@@ -141,7 +162,7 @@ pub(in crate::scheduler) fn is_reserved_for(claim: &ResourceClaim, pod: &str) ->
 }
 
 impl Inner {
-    pub(super) fn wants(&self, pod: &Pod) -> Result<Wants, String> {
+    pub(super) fn wants(&self, pod: &Pod) -> Result<Wants, Wait> {
         let mut wants = Wants::default();
         for entry in &pod.claims {
             let (name, generated) = match &entry.claim {
@@ -149,22 +170,23 @@ impl Inner {
                 Named::Given(name) => (name, false),
                 Named::Generated(name) => (name, true),
                 Named::NotYet => {
-                    return Err(format!(
+                    return Err(Wait::Told(format!(
                         "waiting until the claim for entry {:?} of spec.resourceClaims is made from its template",
                         entry.name
-                    ));
+                    )));
                 }
             };
             let full = format!("{}/{name}", pod.namespace);
             let Some(claim) = self.claims.named(&pod.namespace, name) else {
-                return Err(format!("there is no ResourceClaim {full}"));
+                // The scheduler may have heard of it already.
+                return Err(Wait::Passes(format!("there is no ResourceClaim {full}")));
             };
             let taken = wants.pending.iter().chain(&wants.allocated);
             if taken.into_iter().any(|other| Arc::ptr_eq(other, &claim)) {
                 continue;
             }
             self.check(pod, &claim, generated)
-                .map_err(|why| format!("ResourceClaim {full} {why}"))?;
+                .map_err(|wait| wait.about(&full))?;
             match allocation(&claim) {
                 Some(_) => wants.allocated.push(claim),
                 None => wants.pending.push(claim),
@@ -174,7 +196,7 @@ impl Inner {
         Ok(wants)
     }
 
-    fn extended(&self, pod: &Pod) -> Result<Option<Extended>, String> {
+    fn extended(&self, pod: &Pod) -> Result<Option<Extended>, Wait> {
         let mut classes = BTreeMap::new();
         let requests = pod.containers.iter().flat_map(|it| &it.requests);
         let asked = requests.filter(|(name, count)| **count > 0 && extended::may_be_devices(name));
@@ -189,7 +211,7 @@ impl Inner {
         let made = self.claims.special_of(&pod.uid);
         if let Some(made) = &made {
             self.check(pod, made, true)
-                .map_err(|why| format!("ResourceClaim {} {why}", claim_name(made)))?;
+                .map_err(|wait| wait.about(&claim_name(made)))?;
         }
         Ok(Some(Extended {
             classes,
@@ -200,19 +222,21 @@ impl Inner {
     }
 
     /// Whether a pod may use a claim now.
-    fn check(&self, pod: &Pod, claim: &ResourceClaim, generated: bool) -> Result<(), String> {
+    fn check(&self, pod: &Pod, claim: &ResourceClaim, generated: bool) -> Result<(), Wait> {
+        let told = |why: &str| Err(Wait::Told(why.to_owned()));
         let metadata = &claim.metadata;
         let mut owners = metadata.owner_references.iter().flatten();
         if generated && !owners.any(|owner| owner.uid == pod.uid && owner.controller == Some(true))
         {
-            return Err("was not made for this pod; wait until its namesake is gone".to_owned());
+            return told("was not made for this pod; wait until its namesake is gone");
         }
         if metadata.deletion_timestamp.is_some() {
-            return Err("is being deleted; wait until it is gone, then make it anew".to_owned());
+            return told("is being deleted; wait until it is gone, then make it anew");
         }
         let uid = metadata.uid.as_deref().unwrap_or_default();
-        if self.claims.is_being_written(uid) {
-            return Err("is just being allocated for another pod".to_owned());
+        if self.claims.is_unsettled(uid) {
+            let why = "is just being allocated or released";
+            return Err(Wait::Passes(why.to_owned()));
         }
         if allocation(claim).is_some() {
             let users = claim
@@ -222,18 +246,18 @@ impl Inner {
             if users.is_some_and(|users| users.len() >= MAX_CONSUMERS)
                 && !is_reserved_for(claim, &pod.uid)
             {
-                return Err(format!(
+                return told(&format!(
                     "is reserved for {MAX_CONSUMERS} pods, the most there may be"
                 ));
             }
             return match self.pools.clash(claim) {
                 None => Ok(()),
-                Some(clash) => Err(format!(
+                Some(clash) => told(&format!(
                     "cannot be used: its device {clash}; the one without a running pod is released soon"
                 )),
             };
         }
-        self.admitted(claim)
+        self.admitted(claim).map_err(Wait::Told)
     }
 
     /// Admin access needs the namespace's leave.
