@@ -53,7 +53,7 @@ pub(crate) async fn a_pod_that_asks_for_an_extended_resource_gets_devices_by_its
     let containers = [
         container("old-way", "example.com/gpu", 2),
         container("implicit", "deviceclass.resource.kubernetes.io/gpus", 1),
-        container("none", "memory", 1),
+        json!({"name": "none", "image": "busybox:1.36", "command": ["sleep", "1000000"]}),
     ];
     let more = json!({"initContainers": [init]});
     let objects = [
