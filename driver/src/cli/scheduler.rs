@@ -30,6 +30,21 @@ What the kube-scheduler has to know (KubeSchedulerConfiguration, examples/schedu
   urlPrefix and the verbs filter, prioritize, bind and preempt (coexist: filter and prioritize);
   nodeCacheCapable: true; no managedResources, for claims do not count there; never ignorable in owning mode.
 
+Extended resources (--mode own):
+  A container that asks for `example.com/gpu: 2` gets devices of the DeviceClass with that extendedResourceName, \
+  or of the class in `deviceclass.resource.kubernetes.io/CLASS`, by a claim that Supercargo makes for the pod. \
+  Nodes whose device plugin offers the resource are left to it. The kube-scheduler passes such pods on when its \
+  feature gate DRAExtendedResource is on (as it is from Kubernetes 1.36), and the API server and the kubelets \
+  need it, too. Where it is off, the pod's event says `Insufficient example.com/gpu`.
+
+Preemption (--mode own):
+  Where only devices are short, the kube-scheduler never asks an extender who should go. So when every node \
+  was refused, Supercargo deletes pods of lower priority that hold the devices, as few as possible and \
+  by the scheduler's own rules: PodDisruptionBudgets, grace, the condition DisruptionTarget, an Event \
+  `Preempted`. `preemptionPolicy: Never` is respected. With 100 feasible nodes or more the kube-scheduler may \
+  offer some of them only; then nobody goes while any node has the devices free (or set \
+  percentageOfNodesToScore: 100).
+
 Replicas (--mode own):
   One of them leads, by a Lease, and all are ready: whoever is asked passes the connection on to the leader, at \
   the address that the Lease says (--advertise). A leader that dies is replaced when its Lease has run out. What \

@@ -6,6 +6,10 @@
 //! mapping that tells the kubelet which container gets the devices of which request. Containers that run
 //! beside each other need devices of their own. An init container that ends before the others start uses
 //! theirs, and where those do not suffice, all such containers share one request for what is missing.
+//!
+//! That such a pod gets as far as this is up to the kube-scheduler: its own count of resources (NodeResourcesFit)
+//! leaves a resource that a class stands for alone on nodes that do not offer it, whether or not the plugin
+//! DynamicResources is enabled, if its feature gate DRAExtendedResource is on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -82,13 +82,18 @@ pub struct Site {
 }
 
 impl Site {
-    /// It, made when it is first asked for.
+    /// It, made when it is first asked for, with eight GPUs in two NVLink groups on every node.
     pub async fn of(bed: &Bed) -> Result<&'static Self, Failure> {
-        static SITE: OnceCell<Site> = OnceCell::const_new();
-        SITE.get_or_try_init(|| Self::start(bed)).await
+        Self::with(bed, &["h100-nvlink", "h100-nvlink"]).await
     }
 
-    async fn start(bed: &Bed) -> Result<Self, Failure> {
+    /// It, made when it is first asked for, with this hardware on its nodes (`examples/topologies`).
+    pub async fn with(bed: &Bed, topologies: &[&str]) -> Result<&'static Self, Failure> {
+        static SITE: OnceCell<Site> = OnceCell::const_new();
+        SITE.get_or_try_init(|| Self::start(bed, topologies)).await
+    }
+
+    async fn start(bed: &Bed, topologies: &[&str]) -> Result<Self, Failure> {
         let program = supercargo()?;
         bed.namespace("supercargo").await?;
         let read = |file: &str| fs::read_to_string(example(&format!("scheduler/own/{file}")));
@@ -97,11 +102,14 @@ impl Site {
             .await?;
         let policies = bed.folder().join("policies");
         fs::create_dir(&policies)?;
-        build_policy(&program, "nvlink-groups", &policies)?;
-        let configuration = String::from(
-            "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\npolicies:\n- name: nvlink-groups\n  \
-             wasm: nvlink-groups.wasm\nrules:\n- policy: nvlink-groups\n  deviceClasses: [gpu.nvidia.com]\n",
-        );
+        for policy in ["nvlink-groups", "mig-packing"] {
+            build_policy(&program, policy, &policies)?;
+        }
+        let configuration = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\npolicies:\n\
+             - {name: nvlink-groups, wasm: nvlink-groups.wasm}\n\
+             - {name: mig-packing, wasm: mig-packing.wasm}\nrules:\n\
+             - {policy: nvlink-groups, deviceClasses: [gpu.nvidia.com]}\n\
+             - {policy: mig-packing, deviceClasses: [mig.nvidia.com]}\n";
         fs::write(policies.join("config.yaml"), configuration)?;
         bed.kubectl()
             .apply("default", &manifest("device-class")?)
@@ -112,9 +120,9 @@ impl Site {
         let classes: Api<DeviceClass> = Api::all(bed.client());
         classes.create(&PostParams::default(), &class).await?;
         let mut drivers = Vec::new();
-        for node in bed.nodes() {
+        for (node, topology) in bed.nodes().iter().zip(topologies) {
             let options = DriverOptions {
-                topology: hardware("h100-nvlink", node)?,
+                topology: hardware(topology, node)?,
                 ..DriverOptions::default()
             };
             let driver = Driver::start(bed, node, &program, &options)?;

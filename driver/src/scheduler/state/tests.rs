@@ -352,10 +352,10 @@ fn victims_are_those_whose_devices_make_room_and_no_more() {
     wants.priority = 1;
     assert_eq!(ask(&wants, &[]), None);
     wants.priority = 10;
-    assert_eq!(ask(&wants, &[]).unwrap(), ["uid-p1", "uid-p2"]);
+    assert_eq!(ask(&wants, &[]).unwrap(), ["uid-p2", "uid-p1"]);
     assert_eq!(ask(&wants, &["uid-p0"]).unwrap(), ["uid-p0", "uid-p1"]);
     wants.priority = 4;
-    assert_eq!(ask(&wants, &[]).unwrap(), ["uid-p1", "uid-p2"]);
+    assert_eq!(ask(&wants, &[]).unwrap(), ["uid-p2", "uid-p1"]);
 }
 
 /// Two nodes whose pods hold a device each: on `node-0` one of priority 5, on `node-1` two of 1 and 2.

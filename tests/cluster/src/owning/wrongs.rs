@@ -79,6 +79,8 @@ pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
             wrongs.push(format!("{name} is reserved without devices"));
         }
         for result in results {
+            // Admin access takes nothing.
+            let takes = result.admin_access != Some(true);
             let id = (result.driver, result.pool, result.device);
             match nodes.get(&id) {
                 None => wrongs.push(format!("{name} has {id:?}, which nobody publishes")),
@@ -89,7 +91,7 @@ pub async fn wrongs(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
                 }
                 Some(_) => {}
             }
-            if let Some(other) = held.insert(id.clone(), name.clone()) {
+            if takes && let Some(other) = held.insert(id.clone(), name.clone()) {
                 wrongs.push(format!("{other} and {name} both have {id:?}"));
             }
         }

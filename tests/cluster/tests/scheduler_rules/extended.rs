@@ -7,10 +7,10 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use supercargo_cluster::devices::{containers_see_their_devices, running};
 use supercargo_cluster::harness::{Bed, Outcome};
-use supercargo_cluster::owning::{
-    LOAD, SOON, Site, apply, bound, clear, delete, load_nodes, wrongs,
-};
+use supercargo_cluster::owning::{LOAD, SOON, apply, bound, clear, delete, load_nodes, wrongs};
 use supercargo_cluster::{DRIVER, Extender, until, until_object, until_objects};
+
+use crate::site;
 
 /// A class for all devices of a driver, that stands for an extended resource.
 fn class(name: &str, driver: &str, resource: &str) -> Value {
@@ -45,7 +45,7 @@ fn on(node: &str) -> Value {
 pub(crate) async fn a_pod_that_asks_for_an_extended_resource_gets_devices_by_its_class(
     bed: &Bed,
 ) -> Outcome {
-    let site = Site::of(bed).await?;
+    let site = site(bed).await?;
     let _extender = site.own(bed).await?;
     let namespace = bed.fresh_namespace().await?;
     let mut init = container("init", "example.com/gpu", 1);
@@ -53,7 +53,7 @@ pub(crate) async fn a_pod_that_asks_for_an_extended_resource_gets_devices_by_its
     let containers = [
         container("old-way", "example.com/gpu", 2),
         container("implicit", "deviceclass.resource.kubernetes.io/gpus", 1),
-        container("none", "memory", 1),
+        json!({"name": "none", "image": "busybox:1.36", "command": ["sleep", "1000000"]}),
     ];
     let more = json!({"initContainers": [init]});
     let objects = [
@@ -94,7 +94,7 @@ pub(crate) async fn a_pod_that_asks_for_an_extended_resource_gets_devices_by_its
 pub(crate) async fn a_node_that_offers_the_resource_itself_is_left_to_its_device_plugin(
     bed: &Bed,
 ) -> Outcome {
-    let site = Site::of(bed).await?;
+    let site = site(bed).await?;
     let _extender = site.own(bed).await?;
     let namespace = bed.fresh_namespace().await?;
     load_nodes(bed, "plugin", 2, 2).await?;
@@ -135,7 +135,7 @@ pub(crate) async fn a_node_that_offers_the_resource_itself_is_left_to_its_device
 pub(crate) async fn a_crash_between_any_two_steps_for_an_extended_resource_is_healed(
     bed: &Bed,
 ) -> Outcome {
-    let site = Site::of(bed).await?;
+    let site = site(bed).await?;
     site.guard(bed).await?;
     let namespace = bed.fresh_namespace().await?;
     load_nodes(bed, "half", 1, 2).await?;
