@@ -260,4 +260,29 @@ mod tests {
         assert!(!pod.is_bound() && !pod.over);
         assert_eq!((pod.priority, pod.full_name().as_str()), (7, "n/p"));
     }
+
+    #[test]
+    fn containers_are_read_where_a_resource_may_be_devices() {
+        let pod = |resource: &str| {
+            let pod: PodObject = serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "p"}, "spec": {"preemptionPolicy": "Never",
+                    "initContainers": [{"name": "i"}, {"name": "s", "restartPolicy": "Always"}],
+                    "containers": [{"name": "c", "resources": {"requests":
+                        {"cpu": "500m", "memory": "1Gi", (resource): "2k"}}}]},
+                "status": {"extendedResourceClaimStatus": {"resourceClaimName": "p-x"}}}))
+            .unwrap();
+            Pod::from(pod)
+        };
+        assert!(!pod("hugepages-2Mi").may_claim());
+        let pod = pod("example.com/gpu");
+        let told: Vec<(&str, bool)> = pod
+            .containers
+            .iter()
+            .map(|it| (&*it.name, it.ends_early))
+            .collect();
+        assert_eq!(told, [("i", true), ("s", false), ("c", false)]);
+        assert_eq!(pod.containers[2].requests["example.com/gpu"], 2000);
+        assert_eq!(pod.claim_names().collect::<Vec<_>>(), ["p-x"]);
+        assert!(pod.may_claim() && !pod.may_preempt);
+    }
 }

@@ -496,4 +496,62 @@ fn what_is_freed_for_a_pod_is_closed_to_those_no_more_important() {
     assert_eq!(passed(filter(&decider, &second, 2)), ["node-1"]);
 }
 
+#[test]
+fn an_extended_resource_takes_devices_where_no_device_plugin_offers_it() {
+    let state = cluster(3, 2);
+    state.set_class(
+        "gpu",
+        Some(
+            serde_json::from_value(json!({"metadata": {"name": "gpu"}, "spec": {
+            "extendedResourceName": "example.com/gpu", "selectors": [
+                {"cel": {"expression": "device.driver == 'd'"}}]}}))
+            .unwrap(),
+        ),
+    );
+    let offers = BTreeSet::from(["example.com/gpu".to_owned()]);
+    state.set_node("node-1", Some(BTreeMap::new()), offers);
+    let decider = Decider::new(Arc::clone(&state));
+    let pod = |count: usize| {
+        let pod: PodObject = serde_json::from_value(json!({
+            "metadata": {"namespace": "n", "name": "p", "uid": "uid-p"},
+            "spec": {"schedulerName": "supercargo", "containers": [{"name": "main",
+                "resources": {"requests": {"example.com/gpu": count.to_string()}}}]}}))
+        .unwrap();
+        Pod::from(pod)
+    };
+    assert_eq!(passed(filter(&decider, &pod(2), 3)).len(), 3);
+    // On that node the scheduler itself has counted what its plugin has.
+    assert_eq!(passed(filter(&decider, &pod(3), 3)), ["node-1"]);
+    let (wants, _) = state.wants(&pod(2)).unwrap();
+    let missing = wants.missing(&BTreeSet::new());
+    let mut made = (*wants.claims(&missing).unwrap().pending[0]).clone();
+    assert_eq!(
+        made.metadata.generate_name.as_deref(),
+        Some("p-extended-resources-")
+    );
+    // Once it is made, it is used where it says what the node calls for.
+    made.metadata.name = Some("p-x".to_owned());
+    made.metadata.uid = Some("uid-x".to_owned());
+    made.metadata.resource_version = Some("7".to_owned());
+    state.observe(made);
+    let taken = decider.take(&pod(2), "node-0").unwrap();
+    assert_eq!(taken.pending[0].metadata.name.as_deref(), Some("p-x"));
+    assert_eq!(taken.mappings[0].request_name, "container-0-request-0");
+    assert!(
+        decider
+            .take(&pod(1), "node-2")
+            .unwrap_err()
+            .contains("is just being allocated")
+    );
+    state.forget("uid-x");
+    let other = decider.take(&pod(1), "node-2").unwrap_err();
+    assert!(
+        other.contains("was made for a node with other resources"),
+        "{other}"
+    );
+    assert_eq!(state.idle_special().len(), 1);
+    state.gone("uid-x");
+    assert!(state.special_of("uid-p").is_none());
+}
+
 mod assumptions;
