@@ -3,16 +3,13 @@
 mod rows;
 mod subjects;
 
-pub(super) use rows::in_short;
-
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use supercargo_host::allocator::Allocator;
 use supercargo_host::objects::{Object, write};
 use supercargo_host::scheduling::{Options, Schedule, schedule};
 
 use super::chosen::PolicyFlags;
+use super::filenames::Filenames;
 use super::journaled::{self, JournalFlag};
 use super::{Exit, Failure};
 use crate::inventory::Inventory;
@@ -64,14 +61,8 @@ answer is exactly kube-scheduler's.";
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Allocate {
-    /// A manifest, a folder of manifests, or `-` for standard input; may be given several times
-    #[arg(
-        short = 'f',
-        long = "filename",
-        value_name = "FILE|DIR|-",
-        required = true
-    )]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: Filenames,
 
     #[command(flatten)]
     policies: PolicyFlags,
@@ -121,7 +112,7 @@ enum Explain {
 
 impl Allocate {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let manifests = Manifests::read(&self.files)?;
+        let manifests = Manifests::read(&self.manifests.files)?;
         for remark in &manifests.remarks {
             anstream::eprintln!("{remark}");
         }

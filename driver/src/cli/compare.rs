@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use clap::Args;
 use supercargo_host::scheduling::{Input, Options, schedule};
 
+use super::contenders::Contenders;
+use super::filenames::Filenames;
 use super::journaled::JournalFlag;
 use super::{Exit, Failure};
 use crate::inventory::Inventory;
 use crate::manifests::Manifests;
-use crate::policies::{self, BUDGET};
+use crate::policies::BUDGET;
 use crate::render::comparison::{Comparison, Contender, comparison};
 use crate::render::topology::Holder;
 use crate::render::{count, terminal};
@@ -46,30 +48,11 @@ const WIDTH: usize = 100;
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Compare {
-    /// A manifest, a folder of manifests, or `-` for standard input; may be given several times
-    #[arg(
-        short = 'f',
-        long = "filename",
-        value_name = "FILE|DIR|-",
-        required = true
-    )]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: Filenames,
 
-    /// A policy that serves every request; may be given several times
-    #[arg(
-        long = "policy",
-        value_name = "FILE.wasm",
-        required_unless_present = "configs"
-    )]
-    policies: Vec<PathBuf>,
-
-    /// A configuration with policies and rules; may be given several times
-    #[arg(long = "config", value_name = "FILE.yaml")]
-    configs: Vec<PathBuf>,
-
-    /// The attribute whose values make groups, like gpu.nvidia.com/partition4
-    #[arg(long, value_name = "ATTRIBUTE")]
-    group_by: Option<String>,
+    #[command(flatten)]
+    contenders: Contenders,
 
     #[command(flatten)]
     journal: JournalFlag,
@@ -77,31 +60,17 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let manifests = Manifests::read(&self.files)?;
+        let manifests = Manifests::read(&self.manifests.files)?;
         let inventory = Inventory::new(manifests.slices());
-        let group_by = locality(&inventory, self.group_by.as_deref());
+        let group_by = locality(&inventory, self.contenders.group_by.as_deref());
         let allocator = manifests.allocator();
 
         let journal = self.journal.open()?;
-        let mut placements = vec![("first fit".to_owned(), policies::first_fit(&allocator)?)];
-        for policy in &self.policies {
-            placements.push(policies::single(policy, &allocator, journal.as_ref())?);
-        }
-        for config in &self.configs {
-            let name = config
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            placements.push((
-                name,
-                policies::configured(config, &allocator, journal.as_ref())?,
-            ));
-        }
+        let placements = self.contenders.placements(&allocator, journal.as_ref())?;
 
         let input = manifests.input(None)?;
         let mut shown = Comparison {
-            title: title(&self.files, &input, inventory.len()),
+            title: title(&self.manifests.files, &input, inventory.len()),
             workloads: workloads::shown(&input),
             ..Comparison::default()
         };

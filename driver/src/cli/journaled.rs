@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use supercargo_host::journal::{Placed, PlacedClaim, PlacedDevice};
-use supercargo_host::scheduling::{ClaimOutcome, ClaimState, Schedule, claim_name, full_name};
+use supercargo_host::scheduling::{
+    ClaimOutcome, ClaimState, Pending, Schedule, claim_name, full_name,
+};
 
-use super::allocate::in_short;
 use crate::claims::{device_id, results};
 use crate::journal::{Journal, JournalError};
 
@@ -48,7 +49,7 @@ pub(super) fn placed(journal: &Journal, schedule: &Schedule) {
             .filter_map(|entry| entry.claim.as_ref().ok());
         journal.placed(Placed {
             node: pod.result.as_ref().ok().map(|chosen| chosen.node.clone()),
-            pending: pod.result.as_ref().err().map(in_short),
+            pending: pod.result.as_ref().err().map(Pending::in_short),
             claims: claims(&mut positions.by_ref().copied()),
             ..Placed::new(Some(full_name(&pod.pod.metadata)))
         });
@@ -56,7 +57,7 @@ pub(super) fn placed(journal: &Journal, schedule: &Schedule) {
     for outcome in &schedule.claims {
         let (node, pending) = match &outcome.state {
             ClaimState::Now(chosen) => (Some(chosen.node.clone()), None),
-            ClaimState::Pending(Some(reason)) => (None, Some(in_short(reason))),
+            ClaimState::Pending(Some(reason)) => (None, Some(reason.in_short())),
             ClaimState::Pending(None) | ClaimState::Before | ClaimState::ForPod => continue,
         };
         journal.placed(Placed {

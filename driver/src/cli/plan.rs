@@ -10,6 +10,7 @@ use supercargo_host::configuration::Configuration;
 use supercargo_host::objects::write;
 use supercargo_host::scheduling::{ClaimState, Options, Pending, claim_name, schedule};
 
+use super::filenames::Filenames;
 use super::journaled::JournalFlag;
 use super::{Exit, Failure};
 use crate::input;
@@ -50,14 +51,8 @@ must hold devices of the pool that has the node's name.";
 #[derive(Debug, Args)]
 #[command(long_about = LONG, after_help = EXAMPLES)]
 pub(super) struct Plan {
-    /// A manifest, a folder of manifests, or `-` for standard input; may be given several times
-    #[arg(
-        short = 'f',
-        long = "filename",
-        value_name = "FILE|DIR|-",
-        required = true
-    )]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    manifests: Filenames,
 
     /// The hardware of the node
     #[arg(long, value_name = "FILE.yaml")]
@@ -92,7 +87,7 @@ enum Format {
 impl Plan {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let node = Node::open(&self.topology, &self.node)?;
-        let mut sources = input::read(&self.files).map_err(ManifestError::from)?;
+        let mut sources = input::read(&self.manifests.files).map_err(ManifestError::from)?;
         sources.push(node.manifests()?);
         let manifests = Manifests::of(sources)?;
         for remark in &manifests.remarks {

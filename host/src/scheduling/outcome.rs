@@ -119,6 +119,25 @@ pub enum Pending {
     NoNodeFits(Vec<NodeRefusal>),
 }
 
+impl Pending {
+    /// Why, in a few words.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Blocked(blockers) => match blockers.as_slice() {
+                [one] => one.in_short(),
+                [one, rest @ ..] => format!("{} (and {} more)", one.in_short(), rest.len()),
+                [] => String::new(),
+            },
+            Self::NoNodes => "there are no nodes".to_owned(),
+            Self::NoNodeFits(refusals) => match refusals.as_slice() {
+                [one] => format!("does not fit on {}, the only node", one.node),
+                all => format!("fits on none of {} nodes", all.len()),
+            },
+        }
+    }
+}
+
 /// What keeps a pod from every node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocker {

@@ -173,7 +173,9 @@ fn lone(claim: &ClaimOutcome, inventory: &Inventory<'_>) -> Row {
             }
         }
         ClaimState::ForPod => row.state = State::Kept,
-        ClaimState::Pending(reason) => row.why = reason.as_ref().map_or_else(String::new, in_short),
+        ClaimState::Pending(reason) => {
+            row.why = reason.as_ref().map_or_else(String::new, Pending::in_short)
+        }
     }
     row
 }
@@ -200,23 +202,10 @@ fn only_node(claim: &ResourceClaim) -> Option<String> {
 }
 
 fn pending(result: &Result<Chosen, Pending>) -> String {
-    result.as_ref().err().map_or_else(String::new, in_short)
-}
-
-/// Why something is pending, in a few words.
-pub(crate) fn in_short(pending: &Pending) -> String {
-    match pending {
-        Pending::Blocked(blockers) => match blockers.as_slice() {
-            [one] => one.in_short(),
-            [one, rest @ ..] => format!("{} (and {} more)", one.in_short(), rest.len()),
-            [] => String::new(),
-        },
-        Pending::NoNodes => "there are no nodes".to_owned(),
-        Pending::NoNodeFits(refusals) => match refusals.as_slice() {
-            [one] => format!("does not fit on {}, the only node", one.node),
-            all => format!("fits on none of {} nodes", all.len()),
-        },
-    }
+    result
+        .as_ref()
+        .err()
+        .map_or_else(String::new, Pending::in_short)
 }
 
 fn device(result: &DeviceRequestAllocationResult, inventory: &Inventory<'_>) -> DeviceRow {

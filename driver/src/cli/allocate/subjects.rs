@@ -7,7 +7,7 @@ use supercargo_host::scheduling::{
     Chosen, ClaimState, NodeRefusal, Pending, PodOutcome, Refusal, Schedule, full_name,
 };
 
-use super::rows::{in_short, reason};
+use super::rows::reason;
 use crate::claims::short;
 use crate::render::allocation::show_score;
 use crate::render::devices::fold;
@@ -90,7 +90,7 @@ impl Teller<'_> {
     fn waiting(&self, name: String, pending: &Pending, claims: &[&ResourceClaim]) -> Subject {
         let mut subject = Subject {
             name,
-            summary: in_short(pending),
+            summary: pending.in_short(),
             pending: true,
             ..Subject::default()
         };

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use supercargo_host::objects::write;
 
 use super::Format;
+use crate::cli::contenders::Contenders;
+use crate::cli::journaled::JournalFlag;
 use crate::cli::{Exit, Failure};
-use crate::policies;
 use crate::render::style::{GOOD, PLAIN, STRONG, paint};
 use crate::render::table::{Cell, Column, Table};
 use crate::render::{count, terminal};
@@ -62,29 +63,19 @@ pub(super) struct Simulate {
     #[arg(long, value_name = "DUMP|SCENARIO", required = true)]
     cluster: Vec<PathBuf>,
 
-    /// A policy that serves every request; may be given several times
-    #[arg(
-        long = "policy",
-        value_name = "FILE.wasm",
-        required_unless_present = "configs"
-    )]
-    policies: Vec<PathBuf>,
-
-    /// A configuration with policies and rules; may be given several times
-    #[arg(long = "config", value_name = "FILE.yaml")]
-    configs: Vec<PathBuf>,
+    #[command(flatten)]
+    contenders: Contenders,
 
     /// Forget what claims in the dump were allocated, and place everything anew
     #[arg(long)]
     anew: bool,
 
-    /// The attribute whose values make groups, like gpu.nvidia.com/partition4
-    #[arg(long, value_name = "ATTRIBUTE")]
-    group_by: Option<String>,
-
     /// Write one page with charts and the topology; it needs nothing else to be looked at
     #[arg(long, value_name = "FILE.html")]
     html: Option<PathBuf>,
+
+    #[command(flatten)]
+    journal: JournalFlag,
 
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -95,19 +86,9 @@ impl Simulate {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let course = Course::read(&self.cluster, self.anew)?;
         let allocator = simulation::allocator(&course);
-        let mut placements = vec![("first fit".to_owned(), policies::first_fit(&allocator)?)];
-        for policy in &self.policies {
-            placements.push(policies::single(policy, &allocator, None)?);
-        }
-        for config in &self.configs {
-            let name = config
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            placements.push((name, policies::configured(config, &allocator, None)?));
-        }
-        let by = self.group_by.as_deref();
+        let journal = self.journal.open()?;
+        let placements = self.contenders.placements(&allocator, journal.as_ref())?;
+        let by = self.contenders.group_by.as_deref();
         let mut drawn = f64::INFINITY;
         if let Some((name, first_fit)) = placements.first()
             && self.html.is_some()
@@ -118,6 +99,9 @@ impl Simulate {
         let mut contenders = Vec::new();
         for (name, placement) in &placements {
             contenders.push(simulation::run(&course, name, placement, by, Some(drawn))?);
+        }
+        if let Some(journal) = &journal {
+            journal.close()?;
         }
         let rows = rows(&contenders);
         if let Some(file) = &self.html {

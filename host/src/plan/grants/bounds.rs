@@ -19,7 +19,7 @@ pub enum Scalar {
 
 impl Scalar {
     /// As it is written to a file.
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
             Self::Int(value) => value.to_string(),
@@ -98,21 +98,29 @@ impl SysfsGrant {
         bounded(self.min, self.max, &self.values)
     }
 
-    /// Whether that may be written. A number counts as one only in its plainest form, so that what is
-    /// compared is what the kernel reads.
+    /// Whether that may be written.
     #[must_use]
     pub fn admits_value(&self, value: &str) -> bool {
-        let number = value
-            .parse::<i64>()
-            .ok()
-            .filter(|number| number.to_string() == value);
-        number.is_some_and(|number| within(self.min, self.max, number))
-            || self.values.iter().any(|admitted| admitted.text() == value)
+        admits_text(self.min, self.max, &self.values, value)
     }
 }
 
+/// Whether text is one of the values, or a number in the bounds. A number counts as one only in its
+/// plainest form, so that what is compared is what the kernel or a daemon reads.
+pub(super) fn admits_text(
+    min: Option<i64>,
+    max: Option<i64>,
+    values: &[Scalar],
+    text: &str,
+) -> bool {
+    let number = text.parse::<i64>().ok();
+    let number = number.filter(|number| number.to_string() == text);
+    number.is_some_and(|number| within(min, max, number))
+        || values.iter().any(|admitted| admitted.text() == text)
+}
+
 /// Whether a number lies in bounds, of which at least one must be given.
-pub(super) fn within(min: Option<i64>, max: Option<i64>, number: i64) -> bool {
+fn within(min: Option<i64>, max: Option<i64>, number: i64) -> bool {
     (min.is_some() || max.is_some())
         && min.is_none_or(|min| min <= number)
         && max.is_none_or(|max| number <= max)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{bounded, within};
+use super::bounds::{admits_text, bounded};
 use super::{Name, Scalar, plain_path, sensitive};
 use crate::policy::configuration::Variable;
 
@@ -70,14 +70,8 @@ impl DaemonGrant {
     #[must_use]
     pub fn admits(&self, option: &Variable) -> bool {
         self.options.iter().any(|granted| {
-            let number = option.value.parse::<i64>().ok();
-            let number = number.filter(|number| number.to_string() == option.value);
             granted.name == option.name
-                && (number.is_some_and(|number| within(granted.min, granted.max, number))
-                    || granted
-                        .values
-                        .iter()
-                        .any(|value| value.text() == option.value))
+                && admits_text(granted.min, granted.max, &granted.values, &option.value)
         })
     }
 }

@@ -2,19 +2,14 @@
 //! a process that can be asked how it is and told to end. Its work is tested on a real cluster
 //! (`tests/cluster`).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use super::snapshot;
 
 /// A folder with all that a node driver needs but a cluster.
 struct Place(tempfile::TempDir);
@@ -138,9 +133,7 @@ fn every_mistake_has_its_cure() {
             )
         })
         .collect();
-    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!("node-mistakes", told.join("\n").replace(&port, "(taken)"));
-    });
+    snapshot("node-mistakes", &told.join("\n").replace(&port, "(taken)"));
 }
 
 #[test]

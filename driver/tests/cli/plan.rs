@@ -1,42 +1,16 @@
 //! `supercargo plan` with the example policies, built here as users build them: what is shown, what is
 //! refused, and how it ends.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
-
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
-use supercargo_guest_build::Builder;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap()
-}
-
-/// The folder of the components that the configuration names; they are built once.
-fn policies() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let builder = Builder::new(root()).unwrap();
-        let built = builder
-            .build_all(&["time-slicing", "mig-partitions"])
-            .unwrap();
-        built[0].path.parent().unwrap().to_owned()
-    })
-}
+use super::{component, program, root};
 
 /// The example's configuration with the components where they are, changed as a test wants it.
 fn configuration(change: impl Fn(String) -> String) -> tempfile::NamedTempFile {
     let text = std::fs::read_to_string(root().join("examples/configuration.yaml")).unwrap();
-    let text = text.replace("../target/policies", policies().to_str().unwrap());
+    let component = component("time-slicing");
+    let (folder, _) = component.rsplit_once('/').unwrap();
+    let text = text.replace("../target/policies", folder);
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), change(text)).unwrap();
     file
@@ -44,21 +18,15 @@ fn configuration(change: impl Fn(String) -> String) -> tempfile::NamedTempFile {
 
 /// Exit status, standard output and standard error.
 fn plan(claim: &Path, topology: &str, config: Option<&Path>, more: &[&str]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_supercargo"));
-    command.arg("plan").arg("-f").arg(claim);
+    let mut command = program(&root(), &["plan", "-f"]);
+    command.arg(claim);
     command
         .arg("--topology")
         .arg(format!("examples/topologies/{topology}.yaml"));
     if let Some(config) = config {
         command.arg("--config").arg(config);
     }
-    let output = command
-        .args(more)
-        .current_dir(root())
-        .env("NO_COLOR", "1")
-        .env_remove("COLUMNS")
-        .output()
-        .unwrap();
+    let output = command.args(more).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (
         output.status.code().unwrap(),
@@ -82,9 +50,7 @@ fn changed(name: &str, change: impl Fn(String) -> String) -> tempfile::NamedTemp
 }
 
 fn snapshot(name: &str, (code, text): &(i32, String)) {
-    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!(format!("plan-{name}"), format!("exit {code}\n{text}"));
-    });
+    super::snapshot(&format!("plan-{name}"), &format!("exit {code}\n{text}"));
 }
 
 #[test]

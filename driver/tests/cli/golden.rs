@@ -1,70 +1,46 @@
 //! What users see, held as files: every manifest of `examples/manifests` with its outcome, every
 //! mistake with its error, every `--help`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+use std::path::PathBuf;
+use std::process::Stdio;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use super::{program, root, text, told};
 
-/// The folder with the examples; commands run there, so that paths are short and the same anywhere.
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../examples/manifests")
-        .canonicalize()
-        .unwrap()
+/// The folder with the manifests; commands run there, so that paths are short and the same anywhere.
+fn folder() -> PathBuf {
+    root().join("examples/manifests")
 }
 
 struct Run {
     stdout: String,
     stderr: String,
     code: i32,
+    told: String,
 }
 
-fn supercargo(arguments: &[&str], stdin: &str) -> Run {
+/// What the program says to that on its standard input.
+fn fed(arguments: &[&str], stdin: &str) -> Run {
     use std::io::Write as _;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_supercargo"))
-        .args(arguments)
-        .current_dir(examples())
-        .env("NO_COLOR", "1")
-        .env_remove("COLUMNS")
+    let mut child = program(&folder(), arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(stdin.as_bytes())
-        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(stdin.as_bytes()).unwrap();
+    drop(input);
     let output = child.wait_with_output().unwrap();
     Run {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
         code: output.status.code().unwrap(),
-    }
-}
-
-impl Run {
-    fn told(&self) -> String {
-        let mut told = format!("exit {}\n", self.code);
-        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            if !text.is_empty() {
-                told.push_str(&format!("----- {name}\n{text}"));
-            }
-        }
-        told
+        told: told(&output),
     }
 }
 
 fn manifests(folder: &str) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(examples().join(folder))
+    let mut names: Vec<String> = std::fs::read_dir(self::folder().join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with(".yaml") && name != "cluster.yaml")
@@ -97,27 +73,25 @@ fn allocate(name: &str, more: &[&str]) -> Run {
     let mut arguments = vec!["allocate"];
     arguments.extend(flags.iter().map(String::as_str));
     arguments.extend(more);
-    supercargo(&arguments, "")
+    fed(&arguments, "")
 }
 
 fn snapshot(kind: &str, name: &str, text: &str) {
     let name = name.replace(['/', '.'], "-");
-    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!(format!("{kind}-{name}"), text);
-    });
+    super::snapshot(&format!("{kind}-{name}"), text);
 }
 
 #[test]
 fn every_example_has_its_outcome() {
     for name in [manifests("."), manifests("on-cluster")].concat() {
-        snapshot("allocate", &name, &allocate(&name, &[]).told());
+        snapshot("allocate", &name, &allocate(&name, &[]).told);
     }
 }
 
 #[test]
 fn every_mistake_has_its_cure() {
     for name in manifests("mistakes") {
-        snapshot("mistake", &name, &allocate(&name, &[]).told());
+        snapshot("mistake", &name, &allocate(&name, &[]).told);
     }
 }
 
@@ -126,10 +100,10 @@ fn what_is_printed_is_read_back_as_allocated() {
     for name in [manifests("."), manifests("on-cluster")].concat() {
         for format in ["yaml", "json"] {
             let first = allocate(&name, &["-o", format]);
-            assert!(first.code < 2, "{name}: {}", first.told());
-            let again = supercargo(&["allocate", "-f", "-", "-o", format], &first.stdout);
+            assert!(first.code < 2, "{name}: {}", first.told);
+            let again = fed(&["allocate", "-f", "-", "-o", format], &first.stdout);
             if first.code == 0 {
-                assert_eq!(again.code, 0, "{name}: {}", again.told());
+                assert_eq!(again.code, 0, "{name}: {}", again.told);
                 assert_eq!(again.stdout, first.stdout, "{name}");
             }
         }
@@ -139,27 +113,27 @@ fn what_is_printed_is_read_back_as_allocated() {
 #[test]
 fn the_objects_themselves_are_printed() {
     let yaml = allocate("job-with-several-claims.yaml", &["-o", "yaml"]);
-    snapshot("yaml", "job-with-several-claims", &yaml.told());
+    snapshot("yaml", "job-with-several-claims", &yaml.told);
     let json = allocate("two-pods-one-claim.yaml", &["-o", "json"]);
-    snapshot("json", "two-pods-one-claim", &json.told());
+    snapshot("json", "two-pods-one-claim", &json.told);
     let wide = allocate("on-cluster/inference.yaml", &["-o", "wide"]);
-    snapshot("wide", "inference", &wide.told());
+    snapshot("wide", "inference", &wide.told);
 }
 
 #[test]
 fn decisions_are_explained_on_demand() {
     let rules = allocate("black-and-white-cats.yaml", &["--explain"]);
-    snapshot("explain", "rules", &rules.told());
+    snapshot("explain", "rules", &rules.told);
     let devices = allocate("not-enough-devices.yaml", &["--explain=devices"]);
-    snapshot("explain", "devices", &devices.told());
+    snapshot("explain", "devices", &devices.told);
 }
 
 #[test]
 fn a_node_can_be_asked_for() {
     let one = allocate("on-cluster/whole-node.yaml", &["--node", "gpu-node-3"]);
-    snapshot("node", "asked", &one.told());
+    snapshot("node", "asked", &one.told);
     let none = allocate("on-cluster/whole-node.yaml", &["--node", "gpu-node-9"]);
-    snapshot("node", "unknown", &none.told());
+    snapshot("node", "unknown", &none.told);
 }
 
 #[test]
@@ -187,16 +161,16 @@ fn help_teaches() {
     ];
     for &command in commands {
         let run = if command.first() == Some(&"help") {
-            supercargo(command, "")
+            fed(command, "")
         } else {
-            supercargo(&[command, &["--help"]].concat(), "")
+            fed(&[command, &["--help"]].concat(), "")
         };
         let name = if command.is_empty() {
             "supercargo".to_owned()
         } else {
             command.join("-")
         };
-        snapshot("help", &name, &run.told());
+        snapshot("help", &name, &run.told);
     }
 }
 
@@ -211,13 +185,13 @@ fn bad_input_ends_with_two_and_says_so_on_stderr() {
         &["allocate", "-f", "cluster.yaml", "--config", "cluster.yaml"],
         &["policy", "check", "no-such.wasm"],
     ] {
-        let run = supercargo(arguments, "");
-        assert_eq!(run.code, 2, "{arguments:?}: {}", run.told());
-        assert!(run.stdout.is_empty(), "{arguments:?}: {}", run.told());
+        let run = fed(arguments, "");
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.told);
+        assert!(run.stdout.is_empty(), "{arguments:?}: {}", run.told);
         assert!(
             run.stderr.contains("error: "),
             "{arguments:?}: {}",
-            run.told()
+            run.told
         );
     }
 }
@@ -225,12 +199,12 @@ fn bad_input_ends_with_two_and_says_so_on_stderr() {
 #[test]
 fn what_is_no_policy_is_refused_with_the_reason() {
     for command in ["inspect", "check"] {
-        let run = supercargo(&["policy", command, "cluster.yaml"], "");
-        assert_eq!(run.code, 1, "{}", run.told());
+        let run = fed(&["policy", command, "cluster.yaml"], "");
+        assert_eq!(run.code, 1, "{}", run.told);
         assert!(
             run.stderr.contains("no WebAssembly component"),
             "{}",
-            run.told()
+            run.told
         );
     }
 }
@@ -238,7 +212,7 @@ fn what_is_no_policy_is_refused_with_the_reason() {
 #[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
-        let run = supercargo(&["completions", shell], "");
+        let run = fed(&["completions", shell], "");
         assert_eq!(run.code, 0);
         assert!(run.stdout.contains("allocate"), "{shell}");
     }

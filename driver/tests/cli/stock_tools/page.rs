@@ -9,24 +9,20 @@ const ROUNDED: f64 = 0.002;
 fn the_page_draws_the_numbers_that_are_told_in_light_and_dark() {
     let folder = TempDir::new().unwrap();
     let page = folder.path().join("page.html");
-    let built = Builder::new(root())
-        .unwrap()
-        .build("nvlink-groups")
-        .unwrap();
     let output = supercargo(&[
         "policy",
         "simulate",
         "--cluster",
         "examples/scenes/two-days.yaml",
         "--policy",
-        built.path.to_str().unwrap(),
+        &component("nvlink-groups"),
         "--html",
         page.to_str().unwrap(),
         "-o",
         "json",
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = json(&output);
     let html = std::fs::read_to_string(&page).unwrap();
     for elsewhere in ["src=", "href=", "@import", "url(", "<script", "http"] {
         let mut found = html.match_indices(elsewhere);
@@ -37,7 +33,7 @@ fn the_page_draws_the_numbers_that_are_told_in_light_and_dark() {
         );
     }
 
-    let Some(browser) = program(&["chromium", "chromium-browser", "google-chrome"]) else {
+    let Some(browser) = installed(&["chromium", "chromium-browser", "google-chrome"]) else {
         return;
     };
     let run = |more: &[&str]| {

@@ -1,48 +1,21 @@
 //! What `policy inspect` and `policy check` say of a good component, of one that imports, and of one
 //! that differs from the contract: held as files.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
-use supercargo_guest_build::Builder;
 use tempfile::TempDir;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap()
-}
-
-/// A component as it lies in the target folder.
-fn nvlink_groups() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let builder = Builder::new(root()).unwrap();
-        builder.build("nvlink-groups").unwrap().path
-    })
-}
+use super::{component, program};
 
 /// What the program says, run in the folder of the component.
 fn told(component: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_supercargo"))
-        .args(arguments)
-        .arg(component.file_name().unwrap())
-        .current_dir(component.parent().unwrap())
-        .env("NO_COLOR", "1")
-        .env_remove("COLUMNS")
-        .output()
-        .unwrap();
-    let mut told = format!("exit {}\n", output.status.code().unwrap());
-    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        if !bytes.is_empty() {
-            told.push_str(&format!("----- {name}\n{}", String::from_utf8_lossy(bytes)));
-        }
-    }
-    told
+    let name = component.file_name().unwrap();
+    let mut command = program(component.parent().unwrap(), arguments);
+    super::told(&command.arg(name).output().unwrap())
+}
+
+fn nvlink_groups() -> PathBuf {
+    PathBuf::from(component("nvlink-groups"))
 }
 
 /// Without what differs with the compiler and the machine: digests, sizes, times.
@@ -66,7 +39,7 @@ fn snapshot(name: &str, text: &str) {
 }
 
 /// A component from its text.
-fn component(name: &str, text: &str) -> (TempDir, PathBuf) {
+fn written(name: &str, text: &str) -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(name);
     std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
@@ -76,7 +49,7 @@ fn component(name: &str, text: &str) -> (TempDir, PathBuf) {
 #[test]
 fn a_policy_is_shown_for_people_and_for_programs() {
     for format in ["table", "json", "yaml"] {
-        let shown = told(nvlink_groups(), &["policy", "inspect", "-o", format]);
+        let shown = told(&nvlink_groups(), &["policy", "inspect", "-o", format]);
         snapshot(&format!("inspect-{format}"), &shown);
     }
 }
@@ -84,7 +57,7 @@ fn a_policy_is_shown_for_people_and_for_programs() {
 #[test]
 fn a_good_policy_is_called_once_for_each_hook() {
     for format in ["table", "json", "yaml"] {
-        let checked = told(nvlink_groups(), &["policy", "check", "-o", format]);
+        let checked = told(&nvlink_groups(), &["policy", "check", "-o", format]);
         snapshot(&format!("good-{format}"), &checked);
     }
 }
@@ -93,7 +66,7 @@ fn a_good_policy_is_called_once_for_each_hook() {
 fn settings_that_do_not_fit_the_schema_are_told() {
     let settings = r#"{"groupSize": -4}"#;
     let checked = told(
-        nvlink_groups(),
+        &nvlink_groups(),
         &["policy", "check", "--settings", settings],
     );
     snapshot("settings", &checked);
@@ -105,7 +78,7 @@ fn imports_come_with_what_helps_in_the_language() {
         (import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))
         (@custom "producers" "componentize-py")
     )"#;
-    let (_folder, file) = component("clock.wasm", text);
+    let (_folder, file) = written("clock.wasm", text);
     snapshot("imports", &told(&file, &["policy", "check"]));
 }
 
@@ -118,6 +91,6 @@ fn a_difference_from_the_contract_is_shown_with_its_line() {
         (instance $about (export "describe" (func $describe)))
         (export "supercargo:policy/about@0.1.0" (instance $about))
     )"#;
-    let (_folder, file) = component("other.wasm", text);
+    let (_folder, file) = written("other.wasm", text);
     snapshot("difference", &told(&file, &["policy", "check"]));
 }
