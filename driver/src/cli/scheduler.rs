@@ -52,8 +52,7 @@ Replicas (--mode own):
 
 Probes and metrics (--address):
   /livez    200 while the process runs
-  /readyz   200 while policies and the cluster are read, and, in owning mode, a leader is known and nobody else \
-            can allocate the devices
+  /readyz   200 while all is read and, in owning mode, a leader is known and the guard is in force
   /metrics  OpenMetrics; all names begin with supercargo_ or process_
 
 Examples:

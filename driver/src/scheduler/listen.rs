@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::leader::Leader;
-use super::relay::relay;
+use super::relay::Relay;
 
 /// How many connections are served at once; others wait.
 const CONNECTIONS: usize = 64;
@@ -204,6 +204,7 @@ impl Listener {
         drain: Duration,
     ) {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let relay = Arc::new(Relay::default());
         let mut connections = JoinSet::new();
         let mut stopping = stop.clone();
         let mut renewals = tokio::time::interval(RENEW);
@@ -229,11 +230,12 @@ impl Listener {
                     };
                     let _ = stream.set_nodelay(true);
                     let (router, tls) = (router.clone(), self.acceptor());
+                    let relay = Arc::clone(&relay);
                     let leads = *leader.borrow_and_update();
                     let over = over(stop.clone(), leader.clone());
                     connections.spawn(async move {
                         match (leads, tls) {
-                            (Leader::At(leader), _) => relay(stream, leader, over).await,
+                            (Leader::At(leader), _) => relay.carry(stream, leader, over).await,
                             (_, None) => connection(stream, router, over).await,
                             (_, Some(tls)) => match timeout(HANDSHAKE, tls.accept(stream)).await {
                                 Ok(Ok(stream)) => connection(stream, router, over).await,

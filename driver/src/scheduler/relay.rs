@@ -13,7 +13,9 @@
 //! replicas that each believe the other leads, which takes two looks at the Lease at the wrong moment,
 //! would pass a connection to and fro until the next look; the bound on connections bounds that, too.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
@@ -23,17 +25,37 @@ use tokio::time::timeout;
 /// How long connecting to the leader may take.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Passes a connection on until one side ends it, or `over` completes.
-pub async fn relay(mut from: TcpStream, leader: SocketAddr, over: impl Future<Output = ()>) {
-    let mut to = match timeout(CONNECT, TcpStream::connect(leader)).await {
-        Ok(Ok(to)) => to,
-        Ok(Err(error)) => return tracing::warn!(%leader, %error, "the leader is not reached"),
-        Err(_) => return tracing::warn!(%leader, "the leader is not reached in time"),
-    };
-    let _ = to.set_nodelay(true);
-    tokio::select! {
-        // How either side ends is its own business.
-        _ = copy_bidirectional(&mut from, &mut to) => {}
-        () = over => {}
+/// Passes connections on.
+#[derive(Debug, Default)]
+pub struct Relay {
+    /// Whether it is said already that the leader is not reached: a scheduler tries many times a second.
+    said: AtomicBool,
+}
+
+impl Relay {
+    /// Passes a connection on until one side ends it, or `over` completes.
+    pub async fn carry(
+        &self,
+        mut from: TcpStream,
+        leader: SocketAddr,
+        over: impl Future<Output = ()>,
+    ) {
+        let connected = timeout(CONNECT, TcpStream::connect(leader)).await;
+        let mut to = match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(to) => to,
+            Err(error) => {
+                if !self.said.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%leader, %error, "the leader is not reached from here");
+                }
+                return;
+            }
+        };
+        self.said.store(false, Ordering::Relaxed);
+        let _ = to.set_nodelay(true);
+        tokio::select! {
+            // How either side ends is its own business.
+            _ = copy_bidirectional(&mut from, &mut to) => {}
+            () = over => {}
+        }
     }
 }

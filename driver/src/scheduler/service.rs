@@ -297,20 +297,22 @@ impl Service {
             pod = format!("{}/{}", args.namespace, args.name),
             node = args.node
         );
+        let bound = async move {
+            let Err(error) = binder.bind(&args, known).await else {
+                return ("bound", String::new());
+            };
+            let outcome = match &error {
+                BindError::Refused(_) => "refused",
+                BindError::Undone(_) => "undone",
+                BindError::Open(_) => "open",
+                BindError::Waits(_) => "waits",
+            };
+            tracing::info!(%error, outcome, "a pod was not bound");
+            (outcome, error.to_string())
+        };
         // On a task of its own: a scheduler that hangs up must not leave half a pod bound.
-        let bound = async move { binder.bind(&args, known).await }.instrument(span);
-        match tokio::spawn(bound).await {
-            Ok(Ok(())) => ("bound", String::new()),
-            Ok(Err(error)) => {
-                let outcome = match &error {
-                    BindError::Refused(_) => "refused",
-                    BindError::Undone(_) => "undone",
-                    BindError::Open(_) => "open",
-                    BindError::Waits(_) => "waits",
-                };
-                tracing::info!(%error, outcome, "a pod was not bound");
-                (outcome, error.to_string())
-            }
+        match tokio::spawn(bound.instrument(span)).await {
+            Ok(outcome) => outcome,
             Err(_) => ("error", "binding ended early; the log says more".to_owned()),
         }
     }

@@ -230,15 +230,9 @@ impl Cluster {
     }
 
     /// Kills a node's kubelet and starts it again; pods run on.
-    pub async fn restart_kubelet(&mut self, node: usize) -> Result<(), ClusterError> {
-        let client = self.client();
-        match self.nodes.get_mut(node) {
-            Some(node) => node.restart_kubelet(&self.end.sandbox, &client).await,
-            None => Err(ClusterError::Answer {
-                what: "which node's kubelet to restart".to_owned(),
-                answer: format!("there is no node {node}, counting from 0"),
-            }),
-        }
+    pub async fn restart_kubelet(&self, node: &Node) -> Result<(), ClusterError> {
+        node.restart_kubelet(&self.end.sandbox, &self.client())
+            .await
     }
 
     /// Starts a program that lives no longer than the cluster, with its output among the logs.

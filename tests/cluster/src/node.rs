@@ -123,13 +123,14 @@ impl Node {
 
     /// Kills the kubelet and starts it again; pods run on.
     pub(crate) async fn restart_kubelet(
-        &mut self,
+        &self,
         sandbox: &Sandbox,
         client: &kube::Client,
     ) -> Result<(), ClusterError> {
         self.kubelet.kill()?;
         let before = heartbeat(client, &self.name).await?;
-        self.kubelet = self.start_kubelet.start(sandbox)?;
+        self.kubelet
+            .succeeded_by(&self.start_kubelet.start(sandbox)?);
         let api: Api<NodeObject> = Api::all(client.clone());
         let what = format!("{} reported again", self.name);
         until_object(&api, &self.name, READY_WITHIN, &what, |node| {

@@ -59,7 +59,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every test brings the schedulers that it needs.
 fn cluster() -> Options {
-    let mut options = audit::audited(options());
+    let options = options()
+        .api_version("resource.k8s.io/v1beta2", true)
+        .feature_gate("DRADeviceTaintRules", true);
+    let mut options = audit::audited(options);
     options.scheduler = false;
     options
 }

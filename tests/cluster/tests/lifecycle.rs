@@ -27,11 +27,20 @@ use supercargo_host::policy::Digest;
 
 #[path = "lifecycle/installed.rs"]
 mod installed;
+#[path = "lifecycle/kubelet.rs"]
+mod kubelet;
+#[path = "lifecycle/traces.rs"]
+mod traces;
+
+use kubelet::running_pods_outlive_the_kubelet_which_finds_the_driver_again;
+use traces::whoever_collects_traces_sees_a_claim_come_and_go;
 
 tests! {
     Options::nodes(1);
     no_pod_fails_while_one_instance_takes_over_from_another,
     running_pods_outlive_the_driver_and_waiting_ones_start_when_it_is_back,
+    running_pods_outlive_the_kubelet_which_finds_the_driver_again,
+    whoever_collects_traces_sees_a_claim_come_and_go,
     a_policy_that_is_dropped_in_serves_the_next_pod_and_a_broken_one_is_refused,
     the_daemon_set_serves_pods_without_a_capability,
 }

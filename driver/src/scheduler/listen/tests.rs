@@ -5,6 +5,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::*;
 
@@ -46,6 +47,17 @@ impl Pki {
 
     /// What a client that shows a certificate, or none, gets.
     async fn get(&self, address: SocketAddr, shows: bool) -> io::Result<String> {
+        let mut stream = self.connect(address, shows).await?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok(text)
+    }
+
+    /// A connection of such a client.
+    async fn connect(&self, address: SocketAddr, shows: bool) -> io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(&self.file("ca.crt")).unwrap() {
             roots.add(certificate).unwrap();
@@ -67,17 +79,19 @@ impl Pki {
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        let mut stream = connector.connect(name, stream).await?;
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
-        Ok(text)
+        connector.connect(name, stream).await
     }
 }
 
 async fn serving(
+    pki: &Pki,
+    clients: bool,
+) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+    led_by(watch::Sender::new(Leader::Here).subscribe(), pki, clients).await
+}
+
+async fn led_by(
+    leader: watch::Receiver<Leader>,
     pki: &Pki,
     clients: bool,
 ) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
@@ -88,7 +102,6 @@ async fn serving(
     let address = listener.address().unwrap();
     let (stop, stopping) = watch::channel(false);
     let router = Router::new().route("/", get(|| async { "hello" }));
-    let leader = watch::Sender::new(Leader::Here).subscribe();
     let served = tokio::spawn(listener.serve(router, leader, stopping, Duration::from_secs(5)));
     (address, stop, served)
 }
@@ -103,6 +116,49 @@ async fn who_shows_a_certificate_of_the_authority_is_answered_and_nobody_else() 
     assert!(other.get(address, true).await.is_err());
     stop.send_replace(true);
     served.await.unwrap();
+}
+
+#[tokio::test]
+async fn where_another_replica_leads_that_one_answers_and_checks_the_certificate() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let (there, _stop, leads) = serving(&pki, true).await;
+    // A replica with other certificates: they are never shown.
+    let leader = watch::Sender::new(Leader::At(there));
+    let (here, _stop, follows) = led_by(leader.subscribe(), &other, true).await;
+    assert!(pki.get(here, true).await.unwrap().ends_with("hello"));
+    assert!(pki.get(here, false).await.is_err());
+    leads.abort();
+    follows.abort();
+}
+
+#[tokio::test]
+async fn connections_end_when_somebody_else_leads() {
+    let pki = Pki::new();
+    for (first, next) in [
+        (Leader::Here, Leader::Unknown),
+        (Leader::Unknown, Leader::Here),
+    ] {
+        let leader = watch::Sender::new(first);
+        let (address, _stop, served) = led_by(leader.subscribe(), &pki, false).await;
+        let (there, _stop, leads) = led_by(leader.subscribe(), &pki, false).await;
+        let through = watch::Sender::new(Leader::At(there));
+        let (relays, _stop, relayed) = led_by(through.subscribe(), &pki, false).await;
+        let mut connections = Vec::new();
+        for address in [address, relays] {
+            connections.push(pki.connect(address, false).await.unwrap());
+        }
+        leader.send_replace(next);
+        through.send_replace(next);
+        for mut connection in connections {
+            // With or without a word of farewell.
+            let mut rest = Vec::new();
+            let ended = connection.read_to_end(&mut rest);
+            let _ = timeout(HANDSHAKE, ended).await.unwrap();
+        }
+        for task in [served, leads, relayed] {
+            task.abort();
+        }
+    }
 }
 
 #[tokio::test]

@@ -123,6 +123,13 @@ impl Process {
         self.wait(STARTS_WITHIN).map(drop)
     }
 
+    /// Goes on as a process that was started in its place.
+    pub(crate) fn succeeded_by(&self, next: &Self) {
+        let mut ended = self.nsenter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = next.nsenter.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *ended, &mut *next);
+    }
+
     /// How much memory it holds, in bytes.
     pub fn resident(&self) -> Result<u64, ClusterError> {
         let gone = || ClusterError::Answer {

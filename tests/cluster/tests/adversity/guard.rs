@@ -15,6 +15,7 @@ use supercargo_cluster::owning::{SOON, apply, bound, clear, delete, events, load
 use supercargo_cluster::{Extender, until, until_objects};
 
 use crate::audit::{Right, given, requests};
+use crate::certificates::flags;
 use crate::scene::Scene;
 use crate::service::Service;
 use crate::{Failure, nothing_is_wrong};
@@ -84,9 +85,10 @@ pub(crate) async fn owning_stops_without_the_guard_and_goes_on_with_it(bed: &Bed
 pub(crate) async fn the_manifests_give_the_rights_that_are_used(bed: &Bed) -> Outcome {
     let scene = Scene::of(bed).await?;
     scene.site.guard(bed).await?;
-    // It stops when it has written the finalizer of the first claim.
+    // It stops when it has written the finalizer of the first claim, not for so long that it loses the Lease.
+    let fault = ("SUPERCARGO_FAULT", "stop:finalizer");
     let extender = scene
-        .https(bed, 0, &[("SUPERCARGO_FAULT", "stop:finalizer")])
+        .replica(bed, 0, 20, &flags(&scene.tls), &[fault])
         .await?;
     extender.ready().await?;
     let service = Service::start(vec![Arc::clone(&extender)]).await?;

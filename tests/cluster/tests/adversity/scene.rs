@@ -17,6 +17,8 @@ use crate::Failure;
 use crate::certificates::{Authority, flags};
 
 const NAMESPACE: &str = "supercargo";
+/// How long a Lease holds where somebody waits for its end, in seconds.
+pub(crate) const LEASE: u32 = 8;
 /// The service account of Supercargo.
 const ACCOUNT: &str = "supercargo-scheduler";
 /// The service account of its kube-scheduler.
@@ -57,11 +59,13 @@ impl Scene {
         })
     }
 
-    /// Starts a replica that runs as on the node of that number; `environment` may name a fault.
+    /// Starts a replica that runs as on the node of that number, and holds the Lease for so many seconds;
+    /// `environment` may name a fault.
     pub(crate) async fn replica(
         &self,
         bed: &Bed,
         number: usize,
+        lease: u32,
         more: &[String],
         environment: &[(&str, &str)],
     ) -> Result<Arc<Extender>, Failure> {
@@ -69,7 +73,7 @@ impl Scene {
             "--mode=own".to_owned(),
             format!("--driver={DRIVER}"),
             format!("--driver={LOAD}"),
-            "--lease-duration=8".to_owned(),
+            format!("--lease-duration={lease}"),
             "--grace=3".to_owned(),
             format!(
                 "--config={}",
@@ -80,7 +84,7 @@ impl Scene {
         self.start(bed, number, flags, environment).await
     }
 
-    /// The same with TLS.
+    /// The same with TLS and a short Lease.
     pub(crate) async fn https(
         &self,
         bed: &Bed,
@@ -88,7 +92,7 @@ impl Scene {
         environment: &[(&str, &str)],
     ) -> Result<Arc<Extender>, Failure> {
         let tls = flags(&self.tls);
-        self.replica(bed, number, &tls, environment).await
+        self.replica(bed, number, LEASE, &tls, environment).await
     }
 
     /// Starts Supercargo with these flags.
@@ -132,7 +136,7 @@ impl Scene {
         let mut configuration = read.value;
         let kubeconfig = match mode {
             "own" => self.scheduler.clone(),
-            _ => bed.kubeconfig_for(&format!("system:kube-{SCHEDULER}"), &["system:masters"])?,
+            _ => bed.kubeconfig_for("system:kube-scheduler", &[])?,
         };
         configuration["clientConnection"] = json!({ "kubeconfig": kubeconfig });
         configuration["leaderElection"] = json!({ "leaderElect": false });
@@ -168,7 +172,9 @@ impl Scene {
 
 /// Applies a manifest of examples/scheduler as it is.
 pub(crate) async fn apply_example(bed: &Bed, file: &str) -> Outcome {
-    let text = fs::read_to_string(example(&format!("scheduler/{file}")))?;
-    bed.kubectl().apply(NAMESPACE, &text).await?;
+    let file = example(&format!("scheduler/{file}"));
+    let file = file.display().to_string();
+    let strictly = ["apply", "--server-side", "--validate=strict", "-f", &file];
+    bed.kubectl().run(&strictly).await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use supercargo_cluster::until;
 
 use crate::Failure;
 use crate::certificates::{Authority, flags};
-use crate::scene::Scene;
+use crate::scene::{LEASE, Scene};
 use crate::service::Service;
 
 /// Waits until the events of a pod say something.
@@ -54,7 +54,7 @@ pub(crate) async fn a_renewed_certificate_serves_without_a_restart(bed: &Bed) ->
     let next = Authority::new()?;
     let serves = bed.folder().join("serves");
     scene.authority.issue(&serves, &[&scene.authority])?;
-    let extender = scene.replica(bed, 0, &flags(&serves), &[]).await?;
+    let extender = scene.replica(bed, 0, LEASE, &flags(&serves), &[]).await?;
     extender.ready().await?;
     let service = Service::start(vec![Arc::clone(&extender)]).await?;
     let namespace = bed.fresh_namespace().await?;

@@ -9,7 +9,7 @@ use supercargo_cluster::owning::{SOON, apply, bound, clear, load_nodes, pod};
 use supercargo_cluster::until;
 
 use crate::nothing_is_wrong;
-use crate::scene::Scene;
+use crate::scene::{LEASE, Scene};
 use crate::service::{Service, Way};
 
 /// Pods for each way.
@@ -38,7 +38,7 @@ const WAYS: [(&str, Way); 8] = [
 pub(crate) async fn whatever_happens_on_the_way_pods_are_bound_once(bed: &Bed) -> Outcome {
     let scene = Scene::of(bed).await?;
     scene.site.guard(bed).await?;
-    let extender = scene.replica(bed, 0, &[], &[]).await?;
+    let extender = scene.replica(bed, 0, LEASE, &[], &[]).await?;
     extender.ready().await?;
     let service = Service::start(vec![Arc::clone(&extender)]).await?;
     let hasty = json!({"httpTimeout": "2s"});
