@@ -28,7 +28,7 @@ pub mod status;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -177,7 +177,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
         pool: options.node.clone(),
         data: options.data.clone(),
         cdi: options.cdi.clone(),
-        host: PathBuf::from("/"),
+        host: options.host.clone(),
         boot: claims::boot_id().map_err(|source| SystemError {
             what: "read the boot ID",
             source,
