@@ -6,6 +6,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use supercargo::devices::Announced;
 use supercargo::journal;
 use supercargo::node::claims::{Claims, PrepareError, Prepared, Warning};
 use supercargo_host::journal::{Line, Reply, Verdict};
@@ -153,6 +154,55 @@ async fn a_device_is_never_in_two_claims() {
 
     claims.unprepare(&first.uid).await.unwrap();
     prepare(&claims, &second).await.unwrap();
+}
+
+#[tokio::test]
+async fn hardware_is_never_in_two_claims_whatever_it_is_called() {
+    let (_folder, node) = node();
+    let first = Claim::of("a", &["gpu-0"]);
+    let part = |name: &str, device: &str| Claim::of(name, &[device]);
+    let renamed = part("b", "site-0");
+    let (inside, beside) = (
+        part("c", "gpu-0-mig-1g10gb-19-0"),
+        part("d", "gpu-0-mig-1g10gb-19-1"),
+    );
+    let around = part("e", "gpu-0-mig-2g20gb-14-0");
+    for claim in [&first, &renamed, &inside, &beside, &around] {
+        node.has(claim);
+    }
+    let (claims, _) = node.start().await;
+    prepare(&claims, &first).await.unwrap();
+    assert!(refused(&claims, &inside).await.contains("gpu-0)"));
+
+    // A policy gives the GPU another name.
+    drop(claims);
+    let (claims, _) = node
+        .start_announcing(|announced| {
+            for one in &mut announced.devices {
+                one.device.name = one.device.name.replace("gpu-0", "site-0");
+            }
+        })
+        .await;
+    let error = refused(&claims, &renamed).await;
+    assert!(
+        error.contains("device site-0 (there: gpu-0) is still prepared for claim default/a"),
+        "{error}"
+    );
+
+    claims.unprepare(&first.uid).await.unwrap();
+    let (claims, _) = node.start().await;
+    prepare(&claims, &inside).await.unwrap();
+    assert!(
+        refused(&claims, &around)
+            .await
+            .contains("there: gpu-0-mig-1g10gb-19-0")
+    );
+    assert!(
+        refused(&claims, &first)
+            .await
+            .contains("there: gpu-0-mig-1g10gb-19-0")
+    );
+    prepare(&claims, &beside).await.unwrap();
 }
 
 #[tokio::test]

@@ -348,9 +348,13 @@ impl Executor {
             .filter(|entry| entry.record.claim.uid != claim.uid);
         for other in others.map(|entry| &entry.record.claim) {
             for wanted in claim.devices.iter().filter(|device| !device.admin_access) {
-                if other.devices.iter().any(|held| excludes(held, wanted)) {
+                let mut held = other.devices.iter();
+                if let Some(held) = held.find(|held| excludes(held, wanted)) {
                     return Err(PrepareError::Held {
-                        device: wanted.device.clone(),
+                        device: match held.device == wanted.device {
+                            true => wanted.device.clone(),
+                            false => format!("{} (there: {})", wanted.device, held.device),
+                        },
                         holder: format!("{}/{}", other.namespace, other.name),
                         uid: other.uid.clone(),
                     });
@@ -429,11 +433,22 @@ fn file(what: &'static str, source: io::Error) -> UnprepareError {
     UnprepareError::File { what, source }
 }
 
-/// Whether who holds a device keeps another from having it.
+/// Whether who holds a device keeps another from having it. Hardware may be announced under another name
+/// by now, or in other parts, so it counts as well as the name.
 fn excludes(held: &DeviceOfClaim, wanted: &DeviceOfClaim) -> bool {
     let shared =
         held.share_id.is_some() && wanted.share_id.is_some() && held.share_id != wanted.share_id;
-    held.pool == wanted.pool && held.device == wanted.device && !held.admin_access && !shared
+    let same_device = held.pool == wanted.pool && held.device == wanted.device;
+    let overlapping = || match (held.memory_slices, wanted.memory_slices) {
+        (Some(held), Some(wanted)) => {
+            held.start < wanted.start.saturating_add(wanted.size)
+                && wanted.start < held.start.saturating_add(held.size)
+        }
+        _ => false,
+    };
+    let same_hardware =
+        held.unit == wanted.unit && (held.whole_unit || wanted.whole_unit || overlapping());
+    (same_device || same_hardware) && !held.admin_access && !shared
 }
 
 fn names(claim: &ClaimOnNode) -> String {
