@@ -447,6 +447,73 @@ async fn a_claim_made_anew_under_its_name_is_another_claim() {
 }
 
 #[tokio::test]
+async fn a_prepared_claim_is_answered_for_when_its_device_is_no_longer_announced() {
+    let (_folder, node) = node();
+    let (claim, other) = (Claim::of("a", &["gpu-0"]), Claim::of("b", &["gpu-0"]));
+    node.has(&claim);
+    node.has(&other);
+    let (claims, _) = node.start().await;
+    let prepared = prepare(&claims, &claim).await.unwrap();
+    drop(claims);
+
+    let hidden = |announced: &mut Announced| announced.devices.clear();
+    let (claims, _) = node.start_announcing(hidden).await;
+    let again = prepare(&claims, &claim).await.unwrap();
+    assert_eq!(again.devices, prepared.devices);
+    assert!(again.again);
+    let not_announced = "does not announce (any more)";
+    assert!(refused(&claims, &other).await.contains(not_announced));
+    let mut moved = Claim::of("a", &["gpu-1"]);
+    moved.uid.clone_from(&claim.uid);
+    node.has(&moved);
+    let error = refused(&claims, &moved).await;
+    assert!(error.contains("now allocated gpu-1"), "{error}");
+}
+
+#[tokio::test]
+async fn hardware_that_is_gone_keeps_no_claim() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}]}));
+    let (claims, _) = node.start().await;
+    prepare(&claims, &claim).await.unwrap();
+    drop(claims);
+    node.rewrite(&claim, "", |record| {
+        record["steps"][0]["undo"]["unit"] = json!("GPU-00000000-0000-0000-0000-000000000000");
+    });
+
+    let (claims, _) = node.start().await;
+    let warnings = claims.unprepare(&claim.uid).await.unwrap();
+    let [warning @ Warning::StepLeftOut { .. }] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    assert!(warning.to_string().contains("GPU-00000000"), "{warning}");
+    assert_eq!(node.names("data/claims"), [""; 0]);
+    assert_eq!(node.names("cdi"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_step_that_only_another_release_knows_keeps_no_claim() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}], "unprepare": [{"exclusive": false}]}));
+    drop(node.start().await);
+    let before = node.state();
+    node.child(&Act::Prepare(claim.named()), None).unwrap();
+    let killed = node.child(&Act::Unprepare(claim.named()), Some("ending"));
+    assert_eq!(killed, None);
+    node.rewrite(&claim, ".ending", |record| {
+        record["ending"] = json!([{"step": "polishHeatSink"}]);
+    });
+
+    let (_, recovered) = node.start().await;
+    assert!(recovered.left.is_empty(), "{:?}", recovered.left);
+    assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
 async fn a_policy_that_crashes_at_the_end_keeps_nothing() {
     let (_folder, node) = node();
     let claim = Claim::of("a", &["gpu-0"]);
