@@ -139,8 +139,8 @@ pub enum NodeError {
     /// The hardware cannot be used.
     #[error("the hardware cannot be used: {0}")]
     Devices(#[from] DeviceError),
-    /// A folder cannot be made.
-    #[error("cannot make {}: {source}", .path.display())]
+    /// A folder cannot be made or used.
+    #[error("cannot use {}: {source}", .path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
