@@ -213,7 +213,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     );
     let (concerned, tells) = Concerned::start(
         api.clone(),
-        &options.driver,
+        options.owner(),
         events.clone(),
         statuses.clone(),
     );

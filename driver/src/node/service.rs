@@ -57,7 +57,7 @@ impl Service {
     async fn prepare_one(&self, claim: &ClaimRef) -> Result<Vec<PreparedDevice>, String> {
         let began = Instant::now();
         let outcome = self.claims.prepare(claim).await;
-        let took = began.elapsed();
+        let (took, now) = (began.elapsed(), tokio::time::Instant::now());
         let result = outcome
             .as_ref()
             .map_or_else(Reason::of, |_| Reason::PREPARED);
@@ -69,7 +69,7 @@ impl Service {
                 for warning in &prepared.warnings {
                     self.warn(claim, "Prepare", warning);
                 }
-                self.statuses.want(claim.clone(), ready(&prepared));
+                self.statuses.want(claim.clone(), ready(&prepared), now);
                 Ok(prepared.devices)
             }
             Err(error) => {
@@ -83,7 +83,7 @@ impl Service {
                     reason: result,
                     action: "Prepare",
                     message: message.clone(),
-                    unusable: true,
+                    unusable: Some(now),
                 });
                 Err(message)
             }
@@ -102,7 +102,8 @@ impl Service {
                 for warning in &warnings {
                     self.warn(claim, "Unprepare", warning);
                 }
-                self.statuses.over(claim.clone());
+                self.statuses
+                    .over(claim.clone(), tokio::time::Instant::now());
                 Ok(())
             }
             Err(error) => {
@@ -119,7 +120,7 @@ impl Service {
                     reason,
                     action: "Unprepare",
                     message: message.clone(),
-                    unusable: false,
+                    unusable: None,
                 });
                 Err(message)
             }
@@ -134,7 +135,7 @@ impl Service {
             reason: Reason::of_warning(warning),
             action,
             message,
-            unusable: false,
+            unusable: None,
         });
     }
 }
