@@ -28,7 +28,7 @@ pub mod status;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ pub use options::{NodeError, Options};
 use plugin::Plugin;
 use readiness::{Condition, Readiness};
 use service::Service;
-use slices::Publisher;
+use slices::{Publisher, Succession};
 use status::DeviceStatuses;
 
 /// Threads for what never blocks. Two, so that a probe is answered while a call is worked on.
@@ -177,7 +177,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
         pool: options.node.clone(),
         data: options.data.clone(),
         cdi: options.cdi.clone(),
-        host: PathBuf::from("/"),
+        host: options.host.clone(),
         boot: claims::boot_id().map_err(|source| SystemError {
             what: "read the boot ID",
             source,
@@ -213,7 +213,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     );
     let (concerned, tells) = Concerned::start(
         api.clone(),
-        &options.driver,
+        options.owner(),
         events.clone(),
         statuses.clone(),
     );
@@ -235,14 +235,21 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
         concerned,
         statuses,
     };
+    let succession = Succession::join(&options.data)
+        .await
+        .map_err(|source| NodeError::Folder {
+            path: options.data.join("publishers"),
+            source,
+        })?;
     let plugin = Plugin::start(&options.plugin(), service, views.health).await?;
 
+    let (stop_publishing, publishing) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
     let (publisher, published) = Publisher::new(api, options.owner(), views.announced);
     let mut parts = JoinSet::new();
     parts.spawn(named(
         "publishing",
-        publisher.run(stopped(stopping.clone())),
+        publisher.take_turns(stopped(publishing), succession),
     ));
     parts.spawn(named(
         "the inventory",
@@ -290,6 +297,7 @@ async fn serve(options: &Options, started: Instant) -> Result<(), NodeError> {
     };
     tracing::info!("ending: running calls are finished first");
     readiness.set(Condition::Draining, true);
+    stop_publishing.send_replace(true);
     let unfinished = plugin.drain(DRAIN).await;
     if unfinished > 0 {
         tracing::warn!(

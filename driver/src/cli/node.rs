@@ -106,6 +106,12 @@ pub(super) struct Node {
     #[arg(help_heading = "Folders", default_value = "/var/run/cdi")]
     cdi_root: PathBuf,
 
+    /// Where the host's root is mounted in this container: what a policy shows to containers is looked
+    /// up below it, and shown by its path on the host
+    #[arg(long, value_name = "DIR", env = "HOST_ROOT", hide_env_values = true)]
+    #[arg(help_heading = "Folders", default_value = "/")]
+    host_root: PathBuf,
+
     #[command(flatten)]
     observing: ObservingFlags,
 }
@@ -129,6 +135,7 @@ impl Node {
             pod_uid: self.pod_uid,
             registry: self.registry_dir,
             cdi: self.cdi_root,
+            host: self.host_root,
             address: self.observing.address,
             telemetry: self.observing.telemetry("supercargo-node", attributes),
         };

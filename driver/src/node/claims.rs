@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
-use supercargo_host::plan::{Announcement, ClaimOnNode, UnitId};
+use supercargo_host::plan::{Announcement, ClaimError, ClaimOnNode, UnitId};
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -393,12 +393,19 @@ impl Claims {
         let object = match self.api.claim(&claim.namespace, &claim.name).await {
             Ok(object) => object,
             Err(error @ (ApiError::TimedOut { .. } | ApiError::Unavailable { .. })) => {
-                return self.prepare_unseen(claim, error).await;
+                return self.prepare_known(claim, None, error.into()).await;
             }
             Err(error) => return Err(error.into()),
         };
         let announced = Arc::clone(&self.announced.borrow());
-        let wanted = self.read(&object, &claim.uid, &announced)?;
+        let wanted = match self.read(&object, &claim.uid, &announced) {
+            Ok(wanted) => wanted,
+            // Containers that start again need what they have, whatever is announced by now.
+            Err(error @ ClaimError::NotAnnounced { .. }) => {
+                return self.prepare_known(claim, Some(object), error.into()).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let units: BTreeSet<UnitId> = wanted.devices.iter().map(|on| on.unit.clone()).collect();
         let turn = self.turns.claims.take([claim.uid]).await;
         let instance = self.enter().await?.map_err(PrepareError::Checkpoint)?;
@@ -414,17 +421,19 @@ impl Claims {
         .unwrap_or(Err(PrepareError::EndedEarly))
     }
 
-    /// Answers for a claim that is prepared while the API server cannot be asked about it.
-    async fn prepare_unseen(
+    /// Answers for a claim that is prepared although the API server cannot be asked about it (no
+    /// `object`), or its devices are no longer announced. If it is not prepared, with that error.
+    async fn prepare_known(
         self: &Arc<Self>,
         claim: ClaimRef,
-        error: ApiError,
+        object: Option<ResourceClaim>,
+        error: PrepareError,
     ) -> Result<Prepared, PrepareError> {
         let turn = self.turns.claims.take([claim.uid.clone()]).await;
         let instance = self.enter().await?.map_err(PrepareError::Checkpoint)?;
         let entry = self.executor.ledger.get(&claim.uid);
         let Some(entry) = entry.filter(|entry| self.executor.holds(entry)) else {
-            return Err(error.into());
+            return Err(error);
         };
         let devices = entry.record.claim.devices.iter();
         let units: BTreeSet<UnitId> = devices.map(|device| device.unit.clone()).collect();
@@ -434,8 +443,9 @@ impl Claims {
             _units: self.turns.units.take(units).await,
         };
         let announced = Arc::clone(&self.announced.borrow());
-        self.blocking(right, move |executor| {
-            executor.prepare_known(&entry, &announced)
+        self.blocking(right, move |executor| match object {
+            Some(object) => executor.prepare_again(&entry, &object, &announced),
+            None => executor.prepare_known(&entry, &announced),
         })
         .await
         .unwrap_or(Err(PrepareError::EndedEarly))
@@ -473,7 +483,7 @@ impl Claims {
         object: &ResourceClaim,
         uid: &str,
         announced: &Announced,
-    ) -> Result<ClaimOnNode, PrepareError> {
+    ) -> Result<ClaimOnNode, ClaimError> {
         let here = Announcement {
             driver: &self.driver,
             node: &self.node,
@@ -485,7 +495,7 @@ impl Claims {
                 .collect(),
             counter_sets: &announced.counter_sets,
         };
-        Ok(ClaimOnNode::read(object, uid, &here)?)
+        ClaimOnNode::read(object, uid, &here)
     }
 
     /// Takes the lock between instances, and reads again what another one may have changed.

@@ -10,10 +10,11 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::claims::ClaimRef;
 use super::events::{Events, Reason, Report};
+use super::slices::Owner;
 use super::status::{DeviceState, DeviceStatuses};
 use crate::claims::results;
 use crate::kubernetes::api::ResourceApi;
@@ -36,8 +37,8 @@ pub struct Notice {
     pub action: &'static str,
     /// What went wrong, where, and what to do.
     pub message: String,
-    /// Whether its devices cannot be used, which its status is then to say.
-    pub unusable: bool,
+    /// Since when its devices cannot be used, which its status is then to say.
+    pub unusable: Option<Instant>,
 }
 
 /// Where to leave notices. Cheap to clone.
@@ -49,12 +50,11 @@ impl Concerned {
     #[must_use]
     pub fn start(
         api: ResourceApi,
-        driver: &str,
+        owner: Owner,
         events: Events,
         statuses: DeviceStatuses,
     ) -> (Self, JoinHandle<()>) {
         let (queue, mut notices) = mpsc::channel::<Notice>(QUEUE);
-        let driver = driver.to_owned();
         let task = async move {
             while let Some(notice) = notices.recv().await {
                 let ClaimRef {
@@ -79,8 +79,9 @@ impl Concerned {
                         message: notice.message.clone(),
                     });
                 }
-                if let (true, Some(object)) = (notice.unusable, &object) {
-                    statuses.want(notice.claim.clone(), unusable(&driver, object, &notice));
+                if let (Some(since), Some(object)) = (notice.unusable, &object) {
+                    let devices = unusable(&owner, object, &notice);
+                    statuses.want(notice.claim.clone(), devices, since);
                 }
             }
         };
@@ -119,10 +120,10 @@ fn concerned(claim: &ClaimRef, object: Option<&ResourceClaim>) -> Vec<ObjectRefe
     std::iter::once(of_claim).chain(of_pods).collect()
 }
 
-/// The driver's devices of a claim, none of which can be used.
-fn unusable(driver: &str, object: &ResourceClaim, notice: &Notice) -> Vec<DeviceState> {
+/// The devices of a claim that are the driver's on this node, none of which can be used.
+fn unusable(owner: &Owner, object: &ResourceClaim, notice: &Notice) -> Vec<DeviceState> {
     results(object)
-        .filter(|result| result.driver == driver)
+        .filter(|result| result.driver == owner.driver && result.pool == owner.node)
         .map(|result| DeviceState {
             pool: result.pool.clone(),
             device: result.device.clone(),
@@ -166,5 +167,38 @@ mod tests {
         assert_eq!(told.len(), 17);
         assert_eq!(told[1].name.as_deref(), Some("pod-0"));
         assert_eq!(concerned(&claim, None).len(), 1);
+    }
+
+    #[test]
+    fn only_devices_of_this_node_are_said_to_be_unusable() {
+        let result = |driver: &str, pool: &str| json!({"request": "r", "driver": driver, "pool": pool, "device": "gpu-0"});
+        let results = [
+            result("gpu.nvidia.com", "node-1"),
+            result("gpu.nvidia.com", "node-2"),
+            result("other.example.com", "node-1"),
+        ];
+        let object = serde_json::from_value(json!({
+            "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {},
+            "spec": {}, "status": {"allocation": {"devices": {"results": results}}},
+        }))
+        .unwrap();
+        let owner = Owner {
+            driver: "gpu.nvidia.com".to_owned(),
+            node: "node-1".to_owned(),
+        };
+        let notice = Notice {
+            claim: ClaimRef {
+                namespace: "ml".to_owned(),
+                name: "gpu".to_owned(),
+                uid: "c".to_owned(),
+            },
+            reason: Reason::UNPREPARE_FAILED,
+            action: "Prepare",
+            message: "no".to_owned(),
+            unusable: None,
+        };
+        let told = unusable(&owner, &object, &notice);
+        let told: Vec<_> = told.iter().map(|one| one.pool.as_str()).collect();
+        assert_eq!(told, ["node-1"]);
     }
 }

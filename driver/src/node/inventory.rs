@@ -85,6 +85,8 @@ pub struct Inventory {
     base: Announced,
     announced: watch::Sender<Arc<Announced>>,
     health: watch::Sender<HealthReport>,
+    /// When the hardware last told what happened to it, or that nothing did.
+    seen: Timestamp,
     troubles: watch::Sender<Troubles>,
 }
 
@@ -105,7 +107,7 @@ impl Inventory {
     ) -> Result<(Self, Views), crate::devices::DeviceError> {
         let (illness, broken) = Illness::read(file);
         let (announced, reads_announced) = watch::channel(Arc::default());
-        let (health, reads_health) = watch::channel(Arc::default());
+        let (health, reads_health) = watch::channel(HealthReport::default());
         let (troubles, reads_troubles) = watch::channel(Arc::default());
         let mut this = Self {
             source,
@@ -116,6 +118,7 @@ impl Inventory {
             base: Announced::default(),
             announced,
             health,
+            seen: Timestamp::now(),
             troubles,
         };
         this.trouble(Concern::Restore, broken);
@@ -137,7 +140,7 @@ impl Inventory {
         let mut work = spawn_blocking(move || {
             let mut looked = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                self.wait();
+                self.turn(TURN, Timestamp::now);
                 if looked.elapsed() >= LOOK || self.teller_changed() {
                     self.look(Timestamp::now());
                     looked = Instant::now();
@@ -153,20 +156,23 @@ impl Inventory {
         }
     }
 
-    /// Waits a while for something to happen.
-    fn wait(&mut self) {
+    /// Waits so long for something to happen.
+    fn turn(&mut self, longest: Duration, now: impl Fn() -> Timestamp) {
         let began = Instant::now();
-        match self.source.next_event(TURN) {
+        match self.source.next_event(longest) {
             Ok(event) => {
                 self.trouble(Concern::Events, None);
+                self.seen = now();
                 if let Some(event) = event {
-                    self.happened(&event, Timestamp::now());
+                    self.happened(&event, self.seen);
                 }
+                self.report();
             }
             Err(error) => {
                 self.trouble(Concern::Events, Some(error.to_string()));
+                self.report();
                 // A source that fails at once must not keep a processor busy.
-                std::thread::sleep(TURN.saturating_sub(began.elapsed()));
+                std::thread::sleep(longest.saturating_sub(began.elapsed()));
             }
         }
     }
@@ -256,10 +262,30 @@ impl Inventory {
             *shown = announced;
             changes
         });
-        let report = Arc::new(health::report(&self.owner.node, &self.base, &self.illness));
+        self.report();
+    }
+
+    /// Shows how the devices are doing. Nobody is woken for the time alone.
+    fn report(&self) {
+        let doubt = {
+            let troubles = self.troubles.borrow();
+            let of_source = [Concern::Discover, Concern::Events];
+            of_source
+                .iter()
+                .find_map(|concern| troubles.get(concern).cloned())
+        };
+        let devices = health::report(
+            &self.owner.node,
+            &self.base,
+            &self.illness,
+            doubt.as_deref(),
+        );
         self.health.send_if_modified(|shown| {
-            let changes = *shown != report;
-            *shown = report;
+            shown.seen = self.seen;
+            let changes = *shown.devices != devices;
+            if changes {
+                shown.devices = Arc::new(devices);
+            }
             changes
         });
     }

@@ -42,6 +42,8 @@ pub struct Options {
     pub data: PathBuf,
     /// The folder of CDI files.
     pub cdi: PathBuf,
+    /// Where the host's root is seen.
+    pub host: PathBuf,
     /// Where probes and metrics are answered.
     pub address: SocketAddr,
     /// What is logged and traced.
@@ -68,6 +70,9 @@ impl Options {
                 let path = path.clone();
                 return Err(NodeError::Path { flag, path });
             }
+        }
+        if !self.host.is_dir() {
+            return Err(NodeError::HostRoot(self.host.clone()));
         }
         Ok(())
     }
@@ -110,6 +115,9 @@ pub enum NodeError {
         /// What it was given.
         path: PathBuf,
     },
+    /// The host's root is not seen there.
+    #[error("--host-root {}: is no folder; mount the host's `/` there, or leave out the flag outside a container", .0.display())]
+    HostRoot(PathBuf),
     /// The configuration.
     #[error(transparent)]
     Policies(#[from] PolicyError),
@@ -131,8 +139,8 @@ pub enum NodeError {
     /// The hardware cannot be used.
     #[error("the hardware cannot be used: {0}")]
     Devices(#[from] DeviceError),
-    /// A folder cannot be made.
-    #[error("cannot make {}: {source}", .path.display())]
+    /// A folder cannot be made or used.
+    #[error("cannot use {}: {source}", .path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -170,6 +178,7 @@ impl NodeError {
         match self {
             Self::Name { .. }
             | Self::Path { .. }
+            | Self::HostRoot(_)
             | Self::Policies(_)
             | Self::Journal(_)
             | Self::Topology(_)

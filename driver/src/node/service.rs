@@ -4,11 +4,9 @@
 //! line, an entry in the claim's status, and an Event on the claim and its pods. None of these can hold
 //! up or change an answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::future::join_all;
 use k8s_openapi::api::resource::v1::NetworkDeviceData;
 use serde_json::Value;
 use tracing::{Instrument as _, info_span};
@@ -34,41 +32,24 @@ pub struct Service {
 }
 
 impl Handler for Service {
-    async fn prepare(
-        &self,
-        claims: Vec<ClaimRef>,
-    ) -> BTreeMap<String, Result<Vec<PreparedDevice>, String>> {
-        let each = claims.into_iter().map(|claim| {
-            let span = info_span!(
-                "prepare",
-                namespace = claim.namespace,
-                claim = claim.name,
-                uid = claim.uid
-            );
-            async move {
-                let answer = self.prepare_one(&claim).await;
-                (claim.uid, answer)
-            }
-            .instrument(span)
-        });
-        join_all(each).await.into_iter().collect()
+    async fn prepare(&self, claim: ClaimRef) -> Result<Vec<PreparedDevice>, String> {
+        let span = info_span!(
+            "prepare",
+            namespace = claim.namespace,
+            claim = claim.name,
+            uid = claim.uid
+        );
+        self.prepare_one(&claim).instrument(span).await
     }
 
-    async fn unprepare(&self, claims: Vec<ClaimRef>) -> BTreeMap<String, Result<(), String>> {
-        let each = claims.into_iter().map(|claim| {
-            let span = info_span!(
-                "unprepare",
-                namespace = claim.namespace,
-                claim = claim.name,
-                uid = claim.uid
-            );
-            async move {
-                let answer = self.unprepare_one(&claim).await;
-                (claim.uid, answer)
-            }
-            .instrument(span)
-        });
-        join_all(each).await.into_iter().collect()
+    async fn unprepare(&self, claim: ClaimRef) -> Result<(), String> {
+        let span = info_span!(
+            "unprepare",
+            namespace = claim.namespace,
+            claim = claim.name,
+            uid = claim.uid
+        );
+        self.unprepare_one(&claim).instrument(span).await
     }
 }
 
@@ -76,7 +57,7 @@ impl Service {
     async fn prepare_one(&self, claim: &ClaimRef) -> Result<Vec<PreparedDevice>, String> {
         let began = Instant::now();
         let outcome = self.claims.prepare(claim).await;
-        let took = began.elapsed();
+        let (took, now) = (began.elapsed(), tokio::time::Instant::now());
         let result = outcome
             .as_ref()
             .map_or_else(Reason::of, |_| Reason::PREPARED);
@@ -88,7 +69,7 @@ impl Service {
                 for warning in &prepared.warnings {
                     self.warn(claim, "Prepare", warning);
                 }
-                self.statuses.want(claim.clone(), ready(&prepared));
+                self.statuses.want(claim.clone(), ready(&prepared), now);
                 Ok(prepared.devices)
             }
             Err(error) => {
@@ -102,7 +83,7 @@ impl Service {
                     reason: result,
                     action: "Prepare",
                     message: message.clone(),
-                    unusable: true,
+                    unusable: Some(now),
                 });
                 Err(message)
             }
@@ -121,7 +102,8 @@ impl Service {
                 for warning in &warnings {
                     self.warn(claim, "Unprepare", warning);
                 }
-                self.statuses.over(claim.clone());
+                self.statuses
+                    .over(claim.clone(), tokio::time::Instant::now());
                 Ok(())
             }
             Err(error) => {
@@ -138,7 +120,7 @@ impl Service {
                     reason,
                     action: "Unprepare",
                     message: message.clone(),
-                    unusable: false,
+                    unusable: None,
                 });
                 Err(message)
             }
@@ -153,7 +135,7 @@ impl Service {
             reason: Reason::of_warning(warning),
             action,
             message,
-            unusable: false,
+            unusable: None,
         });
     }
 }

@@ -17,6 +17,7 @@ mod plan;
 mod pool;
 mod same;
 mod status;
+mod succession;
 mod watch;
 
 use std::future::Future;
@@ -24,6 +25,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use k8s_openapi::api::resource::v1::{ResourceSlice, ResourceSliceSpec};
 use kube::runtime::watcher::DefaultBackoff;
 use tokio::sync::watch as channel;
@@ -38,6 +40,7 @@ use watch::Watch;
 pub use defects::{Defect, Defects};
 pub use pool::desired;
 pub use status::{LostField, PublishError, Published, Status};
+pub use succession::Succession;
 
 /// Least time between two looks: health may change faster than the scheduler needs to know.
 const BETWEEN: Duration = Duration::from_millis(200);
@@ -98,8 +101,31 @@ impl Publisher {
         (publisher, reader)
     }
 
-    /// Runs until `stop` completes or nobody announces any more.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// Runs until `stop` completes or nobody announces any more, and pauses while an instance that was
+    /// started later publishes.
+    pub async fn take_turns(mut self, stop: impl Future<Output = ()>, succession: Succession) {
+        let stop = stop.shared();
+        loop {
+            tokio::select! {
+                () = stop.clone() => return,
+                () = succession.until(false) => {}
+            }
+            let publishing = self.run(async {
+                tokio::select! {
+                    () = stop.clone() => {}
+                    () = succession.until(true) => {}
+                }
+            });
+            publishing.await;
+            if stop.peek().is_some() || self.announced.has_changed().is_err() {
+                return;
+            }
+            info!("an instance of the driver that was started later publishes the ResourceSlices");
+        }
+    }
+
+    /// Publishes until `stop` completes or nobody announces any more.
+    pub async fn run(&mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut pace = Pace::default();
         let mut watch: Option<Watch> = None;

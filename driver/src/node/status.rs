@@ -63,10 +63,10 @@ pub struct DeviceStatuses {
 /// What is new about a claim.
 #[derive(Debug)]
 enum News {
-    /// Its status should say this of our devices.
-    Wanted(ClaimRef, Vec<DeviceState>),
-    /// It is unprepared. The API server forgets its devices when it is deallocated.
-    Over(ClaimRef),
+    /// Its status should say this of our devices, since then.
+    Wanted(ClaimRef, Vec<DeviceState>, Instant),
+    /// It is unprepared, since then. The API server forgets its devices when it is deallocated.
+    Over(ClaimRef, Instant),
 }
 
 impl DeviceStatuses {
@@ -90,14 +90,15 @@ impl DeviceStatuses {
         (Self { queue, metrics }, tokio::spawn(task.run(reports)))
     }
 
-    /// Leaves what a claim's status should say of our devices. Never waits.
-    pub fn want(&self, claim: ClaimRef, devices: Vec<DeviceState>) {
-        self.leave(News::Wanted(claim, devices));
+    /// Leaves what a claim's status should say of our devices since then. Never waits. What is older than
+    /// what was left before is dropped: not everything comes in order.
+    pub fn want(&self, claim: ClaimRef, devices: Vec<DeviceState>, since: Instant) {
+        self.leave(News::Wanted(claim, devices, since));
     }
 
     /// Gives up what is not written of a claim yet: it is unprepared. Never waits.
-    pub fn over(&self, claim: ClaimRef) {
-        self.leave(News::Over(claim));
+    pub fn over(&self, claim: ClaimRef, since: Instant) {
+        self.leave(News::Over(claim, since));
     }
 
     fn leave(&self, news: News) {
@@ -147,8 +148,10 @@ impl Task {
 
     fn take(&mut self, news: News) {
         match news {
-            News::Over(claim) => self.wanted.forget(&claim),
-            News::Wanted(claim, devices) => {
+            News::Over(claim, since) | News::Wanted(claim, _, since)
+                if !self.wanted.is_news(&claim, since) => {}
+            News::Over(claim, _) => self.wanted.forget(&claim),
+            News::Wanted(claim, devices, _) => {
                 if !self.wanted.want(claim, devices, Instant::now()) {
                     self.metrics.status_write("dropped");
                 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use supercargo::devices::Announced;
 use supercargo::journal;
 use supercargo::node::claims::{Claims, PrepareError, Prepared, Warning};
 use supercargo_host::journal::{Line, Reply, Verdict};
@@ -153,6 +154,55 @@ async fn a_device_is_never_in_two_claims() {
 
     claims.unprepare(&first.uid).await.unwrap();
     prepare(&claims, &second).await.unwrap();
+}
+
+#[tokio::test]
+async fn hardware_is_never_in_two_claims_whatever_it_is_called() {
+    let (_folder, node) = node();
+    let first = Claim::of("a", &["gpu-0"]);
+    let part = |name: &str, device: &str| Claim::of(name, &[device]);
+    let renamed = part("b", "site-0");
+    let (inside, beside) = (
+        part("c", "gpu-0-mig-1g10gb-19-0"),
+        part("d", "gpu-0-mig-1g10gb-19-1"),
+    );
+    let around = part("e", "gpu-0-mig-2g20gb-14-0");
+    for claim in [&first, &renamed, &inside, &beside, &around] {
+        node.has(claim);
+    }
+    let (claims, _) = node.start().await;
+    prepare(&claims, &first).await.unwrap();
+    assert!(refused(&claims, &inside).await.contains("gpu-0)"));
+
+    // A policy gives the GPU another name.
+    drop(claims);
+    let (claims, _) = node
+        .start_announcing(|announced| {
+            for one in &mut announced.devices {
+                one.device.name = one.device.name.replace("gpu-0", "site-0");
+            }
+        })
+        .await;
+    let error = refused(&claims, &renamed).await;
+    assert!(
+        error.contains("device site-0 (there: gpu-0) is still prepared for claim default/a"),
+        "{error}"
+    );
+
+    claims.unprepare(&first.uid).await.unwrap();
+    let (claims, _) = node.start().await;
+    prepare(&claims, &inside).await.unwrap();
+    assert!(
+        refused(&claims, &around)
+            .await
+            .contains("there: gpu-0-mig-1g10gb-19-0")
+    );
+    assert!(
+        refused(&claims, &first)
+            .await
+            .contains("there: gpu-0-mig-1g10gb-19-0")
+    );
+    prepare(&claims, &beside).await.unwrap();
 }
 
 #[tokio::test]
@@ -394,6 +444,73 @@ async fn a_claim_made_anew_under_its_name_is_another_claim() {
         error.contains("prepared for gpu-0 and now allocated gpu-1"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_prepared_claim_is_answered_for_when_its_device_is_no_longer_announced() {
+    let (_folder, node) = node();
+    let (claim, other) = (Claim::of("a", &["gpu-0"]), Claim::of("b", &["gpu-0"]));
+    node.has(&claim);
+    node.has(&other);
+    let (claims, _) = node.start().await;
+    let prepared = prepare(&claims, &claim).await.unwrap();
+    drop(claims);
+
+    let hidden = |announced: &mut Announced| announced.devices.clear();
+    let (claims, _) = node.start_announcing(hidden).await;
+    let again = prepare(&claims, &claim).await.unwrap();
+    assert_eq!(again.devices, prepared.devices);
+    assert!(again.again);
+    let not_announced = "does not announce (any more)";
+    assert!(refused(&claims, &other).await.contains(not_announced));
+    let mut moved = Claim::of("a", &["gpu-1"]);
+    moved.uid.clone_from(&claim.uid);
+    node.has(&moved);
+    let error = refused(&claims, &moved).await;
+    assert!(error.contains("now allocated gpu-1"), "{error}");
+}
+
+#[tokio::test]
+async fn hardware_that_is_gone_keeps_no_claim() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}]}));
+    let (claims, _) = node.start().await;
+    prepare(&claims, &claim).await.unwrap();
+    drop(claims);
+    node.rewrite(&claim, "", |record| {
+        record["steps"][0]["undo"]["unit"] = json!("GPU-00000000-0000-0000-0000-000000000000");
+    });
+
+    let (claims, _) = node.start().await;
+    let warnings = claims.unprepare(&claim.uid).await.unwrap();
+    let [warning @ Warning::StepLeftOut { .. }] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    assert!(warning.to_string().contains("GPU-00000000"), "{warning}");
+    assert_eq!(node.names("data/claims"), [""; 0]);
+    assert_eq!(node.names("cdi"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_step_that_only_another_release_knows_keeps_no_claim() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}], "unprepare": [{"exclusive": false}]}));
+    drop(node.start().await);
+    let before = node.state();
+    node.child(&Act::Prepare(claim.named()), None).unwrap();
+    let killed = node.child(&Act::Unprepare(claim.named()), Some("ending"));
+    assert_eq!(killed, None);
+    node.rewrite(&claim, ".ending", |record| {
+        record["ending"] = json!([{"step": "polishHeatSink"}]);
+    });
+
+    let (_, recovered) = node.start().await;
+    assert!(recovered.left.is_empty(), "{:?}", recovered.left);
+    assert_eq!(node.state(), before);
 }
 
 #[tokio::test]

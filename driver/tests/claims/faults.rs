@@ -86,9 +86,12 @@ fn partition_removed(node: &Node) -> Act {
 
 fn step_fails(node: &Node) -> Act {
     // A partition on the same GPU keeps partitioning from being turned off, which the third step wants.
+    // No claim is known to have it.
     let other = Claim::of("other", &["gpu-0-mig-1g10gb-19-0"]);
     node.has(&other);
     node.child(&Act::Prepare(other.named()), None).unwrap();
+    fs::remove_file(node.folder.join("data/claims").join(&other.uid)).unwrap();
+    fs::remove_file(node.folder.join(cdi_file(&other))).unwrap();
     node.has(&gpu("a"));
     node.foreman(json!({
         "prepare": [{"longTurns": true}, {"exclusive": true}, {"migMode": false}],

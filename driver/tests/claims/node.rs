@@ -14,8 +14,9 @@ use http::{Request, Response, StatusCode};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
-use supercargo::devices::Source;
+use sha2::{Digest as _, Sha256};
 use supercargo::devices::simulated::{Simulated, Topology};
+use supercargo::devices::{Announced, Source};
 use supercargo::kubernetes::api::ResourceApi;
 use supercargo::node::claims::{ClaimRef, Claims, Recovered, Setup};
 use supercargo::serving::{Origin, Policies};
@@ -223,9 +224,28 @@ impl Node {
         boot: &str,
         seen: impl FnOnce(Simulated) -> Arc<dyn Source>,
     ) -> (Arc<Claims>, Recovered) {
+        self.start_as(boot, seen, |_| {}).await
+    }
+
+    /// The driver, started in this process, with something else announced.
+    pub(super) async fn start_announcing(
+        &self,
+        change: impl FnOnce(&mut Announced),
+    ) -> (Arc<Claims>, Recovered) {
+        self.start_as("boot-1", |hardware| Arc::new(hardware), change)
+            .await
+    }
+
+    async fn start_as(
+        &self,
+        boot: &str,
+        seen: impl FnOnce(Simulated) -> Arc<dyn Source>,
+        change: impl FnOnce(&mut Announced),
+    ) -> (Arc<Claims>, Recovered) {
         let topology = Topology::read(&self.folder.join("topology.yaml")).unwrap();
         let source = Simulated::open(topology, &self.folder.join("hardware")).unwrap();
-        let announced = source.announce(&source.discover().unwrap()).unwrap();
+        let mut announced = source.announce(&source.discover().unwrap()).unwrap();
+        change(&mut announced);
         let engine = Engine::new(EngineOptions {
             concurrency: 4,
             compiled_code: Some(self.folder.join("compiled")),
@@ -318,6 +338,21 @@ impl Node {
     pub(super) fn hardware(&self, file: &str) -> String {
         let file = self.folder.join("hardware").join(file);
         fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// Changes what a claim's checkpoint says; its file's name ends in this.
+    pub(super) fn rewrite(&self, claim: &Claim, suffix: &str, change: impl FnOnce(&mut Value)) {
+        let name = format!("data/claims/{}{suffix}", claim.uid);
+        let file = self.folder.join(name);
+        let text = fs::read_to_string(&file).unwrap();
+        let mut record = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
+        change(&mut record);
+        let content = record.to_string();
+        let sum: String = Sha256::digest(&content)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        fs::write(&file, format!("supercargo-claim 1 sha256:{sum}\n{content}")).unwrap();
     }
 
     /// A claim's CDI file.

@@ -108,11 +108,12 @@ fn every_mistake_has_its_cure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let address = format!("127.0.0.1:{port}");
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 14] = [
         &["--node-name="],
         &["--node-name=Worker_1"],
         &["--driver=gpu/nvidia"],
         &["--data-dir=here"],
+        &["--host-root=missing"],
         &["--topology=missing.yaml"],
         &["--topology=topology.yaml"],
         &["--config=missing.yaml"],

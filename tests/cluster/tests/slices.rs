@@ -55,11 +55,11 @@ impl Driver {
             node: node.to_owned(),
         };
         let api = ResourceApi::new(client.clone());
-        let (publisher, status) = Publisher::new(api, owner.clone(), announced);
+        let (mut publisher, status) = Publisher::new(api, owner.clone(), announced);
         Self {
             announce,
             status,
-            task: tokio::spawn(publisher.run(std::future::pending())),
+            task: tokio::spawn(async move { publisher.run(std::future::pending()).await }),
             owner,
         }
     }

@@ -283,6 +283,13 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
+    /// Something that was to be done at the end of a claim never can be, and would keep the claim for ever.
+    StepLeftOut {
+        /// The step.
+        step: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -302,6 +309,10 @@ impl fmt::Display for Warning {
                 out,
                 "policy {policy} had no say in unpreparing the claim: {reason}; what was done for the \
                  claim is undone all the same"
+            ),
+            Self::StepLeftOut { step, reason } => write!(
+                out,
+                "step {step} was passed over when the claim was unprepared: {reason}"
             ),
         }
     }

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use k8s_openapi::api::resource::v1::ResourceClaim;
+use k8s_openapi::api::resource::v1::{DeviceRequestAllocationResult, ResourceClaim};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use supercargo_host::plan::{ClaimOnNode, DeviceOfClaim, Step};
@@ -19,6 +19,7 @@ use super::own::expose;
 use super::planning::{Planned, Planners};
 use super::record::{Done, Record, State};
 use super::{Prepared, PreparedDevice};
+use crate::claims::results;
 use crate::devices::{Announced, DeviceError, Exposure, PreparedStep};
 
 /// What carries plans out.
@@ -47,7 +48,7 @@ impl Executor {
     ) -> Result<Prepared, PrepareError> {
         if let Some(entry) = self.ledger.get(&claim.uid) {
             if self.holds(&entry) {
-                return self.prepare_again(&entry, &claim, announced);
+                return self.prepare_again(&entry, object, announced);
             }
             self.give_up(&entry)
                 .map_err(|error| PrepareError::Unfinished(Box::new(error)))?;
@@ -97,7 +98,7 @@ impl Executor {
             }
             Err(failure) => {
                 let down = self.take_down(&entry).map_err(Box::new);
-                Err(failure.because(down.map_or_else(Left::Rest, |()| Left::Undone)))
+                Err(failure.because(down.map_or_else(Left::Rest, |_| Left::Undone)))
             }
         }
     }
@@ -115,11 +116,12 @@ impl Executor {
                 .map(|()| Vec::new())
                 .map_err(|source| file("remove the CDI file", source));
         };
-        let (entry, warnings) = match entry.state {
+        let (entry, mut warnings) = match entry.state {
             State::Prepared => self.begin_end(&entry)?,
             State::Preparing | State::Ending => (entry, Vec::new()),
         };
-        self.take_down(&entry).map(|()| warnings)
+        warnings.extend(self.take_down(&entry)?);
+        Ok(warnings)
     }
 
     /// Asks the claim's policies about its end, and has it no longer count as prepared.
@@ -149,19 +151,29 @@ impl Executor {
     }
 
     /// Takes a claim down to the end: what policies wanted, then every step back in reverse order, then
-    /// the CDI file, and the checkpoint last. What fails leaves the claim where it can be tried again.
-    pub(super) fn take_down(&self, entry: &Arc<Entry>) -> Result<(), UnprepareError> {
+    /// the CDI file, and the checkpoint last. What fails leaves the claim where it can be tried again;
+    /// what can never be done is passed over, and told.
+    pub(super) fn take_down(&self, entry: &Arc<Entry>) -> Result<Vec<Warning>, UnprepareError> {
         let uid = &entry.record.claim.uid;
+        let mut warnings = Vec::new();
         // Whatever a policy wanted, what the host did is taken back.
-        let wanted = self.apply_end(&entry.record);
+        let wanted = self.apply_end(&entry.record, &mut warnings);
         for done in entry.record.steps.iter().rev() {
             if let Some(undo) = &done.undo {
                 reached(FaultPoint::UndoBefore);
-                let undone = self.planners.source.undo(uid, undo);
-                undone.map_err(|source| UnprepareError::Undo {
-                    step: done.step.to_string(),
-                    source,
-                })?;
+                match self.planners.source.undo(uid, undo) {
+                    Ok(()) => {}
+                    // Nothing is left of what was done to it.
+                    Err(error @ DeviceError::NoSuchUnit(_)) => {
+                        warnings.push(passed_over(uid, &done.step, &error));
+                    }
+                    Err(source) => {
+                        return Err(UnprepareError::Undo {
+                            step: done.step.to_string(),
+                            source,
+                        });
+                    }
+                }
                 reached(FaultPoint::UndoAfter);
             }
         }
@@ -173,19 +185,26 @@ impl Executor {
         let forgotten = self.ledger.forget(entry);
         forgotten.map_err(|source| file("remove the checkpoint", source))?;
         reached(FaultPoint::Forgotten);
-        Ok(())
+        Ok(warnings)
     }
 
-    /// Runs what policies wanted at the end. What the hardware can never do is passed over: it would
-    /// keep the claim for ever.
-    fn apply_end(&self, record: &Record) -> Result<(), UnprepareError> {
+    /// Runs what policies wanted at the end. What the hardware can never do is passed over, and so is a
+    /// step that only another release can read, with those after it, which may build on it.
+    fn apply_end(
+        &self,
+        record: &Record,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), UnprepareError> {
+        let uid = &record.claim.uid;
         let mut earlier = Vec::new();
         for wanted in &record.ending {
-            let failed = |source| UnprepareError::Step {
-                step: wanted.to_string(),
-                source,
+            let step = match decoded(wanted) {
+                Ok(step) => step,
+                Err(error) => {
+                    warnings.push(passed_over(uid, wanted, &error));
+                    break;
+                }
             };
-            let step = decoded(wanted).map_err(failed)?;
             reached(FaultPoint::EndStepBefore);
             match self
                 .planners
@@ -194,12 +213,14 @@ impl Executor {
             {
                 Ok(_) => {}
                 Err(error @ (DeviceError::Unsupported { .. } | DeviceError::NoSuchUnit(_))) => {
-                    tracing::warn!(
-                        claim = record.claim.uid, step = %wanted, %error,
-                        "a step of a policy's unprepare is passed over"
-                    );
+                    warnings.push(passed_over(uid, wanted, &error));
                 }
-                Err(error) => return Err(failed(error)),
+                Err(source) => {
+                    return Err(UnprepareError::Step {
+                        step: wanted.to_string(),
+                        source,
+                    });
+                }
             }
             reached(FaultPoint::EndStepAfter);
             earlier.push(PreparedStep { step, undo: None });
@@ -207,24 +228,37 @@ impl Executor {
         Ok(())
     }
 
-    /// Answers for a claim that is prepared, and brings its CDI file back where it is missing.
-    fn prepare_again(
+    /// Answers for a claim that is prepared if it still has the devices that it is prepared for, and
+    /// brings its CDI file back where it is missing.
+    pub(super) fn prepare_again(
         &self,
-        entry: &Arc<Entry>,
-        claim: &ClaimOnNode,
+        entry: &Entry,
+        object: &ResourceClaim,
         announced: &Announced,
     ) -> Result<Prepared, PrepareError> {
-        let record = &entry.record;
-        let held = |claim: &ClaimOnNode| -> Vec<(String, String, String, Option<String>)> {
-            let devices = claim.devices.iter().cloned();
-            devices
-                .map(|device| (device.request, device.pool, device.device, device.share_id))
-                .collect()
+        let held = &entry.record.claim.devices;
+        let allocated: Vec<&DeviceRequestAllocationResult> = results(object)
+            .filter(|result| held.iter().any(|device| device.driver == result.driver))
+            .collect();
+        let same = |(device, result): (&DeviceOfClaim, &&DeviceRequestAllocationResult)| {
+            (
+                &device.request,
+                &device.pool,
+                &device.device,
+                &device.share_id,
+            ) == (
+                &result.request,
+                &result.pool,
+                &result.device,
+                &result.share_id,
+            )
         };
-        if held(&record.claim) != held(claim) {
+        if held.len() != allocated.len() || !held.iter().zip(&allocated).all(same) {
+            let held = held.iter().map(|one| (&one.device, &one.share_id));
+            let allocated = allocated.iter().map(|one| (&one.device, &one.share_id));
             return Err(PrepareError::Reallocated {
-                prepared: names(&record.claim),
-                allocated: names(claim),
+                prepared: names(held),
+                allocated: names(allocated),
             });
         }
         self.prepare_known(entry, announced)
@@ -348,9 +382,13 @@ impl Executor {
             .filter(|entry| entry.record.claim.uid != claim.uid);
         for other in others.map(|entry| &entry.record.claim) {
             for wanted in claim.devices.iter().filter(|device| !device.admin_access) {
-                if other.devices.iter().any(|held| excludes(held, wanted)) {
+                let mut held = other.devices.iter();
+                if let Some(held) = held.find(|held| excludes(held, wanted)) {
                     return Err(PrepareError::Held {
-                        device: wanted.device.clone(),
+                        device: match held.device == wanted.device {
+                            true => wanted.device.clone(),
+                            false => format!("{} (there: {})", wanted.device, held.device),
+                        },
                         holder: format!("{}/{}", other.namespace, other.name),
                         uid: other.uid.clone(),
                     });
@@ -429,21 +467,40 @@ fn file(what: &'static str, source: io::Error) -> UnprepareError {
     UnprepareError::File { what, source }
 }
 
-/// Whether who holds a device keeps another from having it.
+/// Whether who holds a device keeps another from having it. Hardware may be announced under another name
+/// by now, or in other parts, so it counts as well as the name.
 fn excludes(held: &DeviceOfClaim, wanted: &DeviceOfClaim) -> bool {
     let shared =
         held.share_id.is_some() && wanted.share_id.is_some() && held.share_id != wanted.share_id;
-    held.pool == wanted.pool && held.device == wanted.device && !held.admin_access && !shared
+    let same_device = held.pool == wanted.pool && held.device == wanted.device;
+    let overlapping = || match (held.memory_slices, wanted.memory_slices) {
+        (Some(held), Some(wanted)) => {
+            held.start < wanted.start.saturating_add(wanted.size)
+                && wanted.start < held.start.saturating_add(held.size)
+        }
+        _ => false,
+    };
+    let same_hardware =
+        held.unit == wanted.unit && (held.whole_unit || wanted.whole_unit || overlapping());
+    (same_device || same_hardware) && !held.admin_access && !shared
 }
 
-fn names(claim: &ClaimOnNode) -> String {
-    let names: Vec<String> = claim
-        .devices
-        .iter()
-        .map(|device| match &device.share_id {
-            Some(share) => format!("{} (share {share})", device.device),
-            None => device.device.clone(),
+/// Devices, with their shares, for people.
+fn names<'a>(devices: impl Iterator<Item = (&'a String, &'a Option<String>)>) -> String {
+    let names: Vec<String> = devices
+        .map(|(device, share)| match share {
+            Some(share) => format!("{device} (share {share})"),
+            None => device.clone(),
         })
         .collect();
     names.join(", ")
+}
+
+/// Says that something is not done at the end of a claim.
+fn passed_over(claim: &str, step: &Value, error: &DeviceError) -> Warning {
+    tracing::warn!(claim, %step, %error, "a step is passed over when a claim is unprepared");
+    Warning::StepLeftOut {
+        step: step.to_string(),
+        reason: error.to_string(),
+    }
 }

@@ -57,6 +57,6 @@ impl Executor {
                 })?,
             State::Preparing | State::Ending => Arc::clone(entry),
         };
-        self.take_down(&entry)
+        self.take_down(&entry).map(drop)
     }
 }

@@ -62,6 +62,7 @@ impl Reason {
         Self(match warning {
             Warning::ParametersUnread { .. } => "ParametersUnread",
             Warning::PolicyLeftOut { .. } => "PolicyLeftOut",
+            Warning::StepLeftOut { .. } => "StepLeftOut",
         })
     }
 }

@@ -315,7 +315,9 @@ impl Illness {
                     let effect = announcement::effect(effect).to_owned();
                     let of_device = |one: &&Taint| one.device == device.name;
                     let before = taints.iter().filter(of_device).find(|one| one.key == key);
-                    let since = before.map_or(now, |one| one.since);
+                    // A worse one is a new one: evictions count from when it was added.
+                    let same = before.filter(|one| one.effect == effect);
+                    let since = same.map_or(now, |one| one.since);
                     if before.is_none() && taints.iter().filter(of_device).count() >= MOST_TAINTS {
                         tracing::warn!(device = %device.name, key, "a device has {MOST_TAINTS} taints for its health, and gets no more");
                         continue;

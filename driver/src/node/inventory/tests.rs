@@ -74,7 +74,10 @@ impl Node {
 
     fn unhealthy(&self) -> Vec<String> {
         let health = self.views.health.borrow();
-        let ill = health.iter().filter(|one| one.health == Health::Unhealthy);
+        let ill = health
+            .devices
+            .iter()
+            .filter(|one| one.health == Health::Unhealthy);
         ill.map(|one| one.device.clone()).collect()
     }
 }
@@ -85,7 +88,7 @@ fn without_a_policy_the_sources_own_view_is_announced() {
     let announced = node.views.announced.borrow().clone();
     assert_eq!(announced.devices.len(), 8);
     assert_eq!(node.tainted(), [""; 0]);
-    assert_eq!(node.views.health.borrow().len(), 8);
+    assert_eq!(node.views.health.borrow().devices.len(), 8);
     assert!(node.views.troubles.borrow().is_empty());
 }
 
@@ -101,6 +104,37 @@ fn a_device_that_falls_ill_is_tainted_and_loses_the_taint_when_it_is_well() {
     node.becomes("gpu-3/health", "ok", 200);
     assert_eq!(node.tainted(), [""; 0]);
     assert_eq!(node.unhealthy(), [""; 0]);
+}
+
+#[test]
+fn a_taint_that_grows_worse_counts_from_then() {
+    let mut node = node(H100);
+    node.becomes("gpu-0/health", "xid 31", 100);
+    node.becomes("gpu-0/health", "xid 79", 200);
+    let tainted = ["gpu-0 gpu.nvidia.com/xid=79:NoSchedule since 200"];
+    assert_eq!(node.tainted(), tainted);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_neither_well_nor_newly_seen() {
+    let mut node = node(H100);
+    node.becomes("gpu-3/health", "xid 79", 100);
+    let states = |node: &Node| {
+        let report = node.views.health.borrow();
+        let of = |device: usize| report.devices[device].health;
+        (of(0), of(3), report.seen)
+    };
+    node.inventory.turn(Duration::ZERO, || at(200));
+    assert_eq!(states(&node), (Health::Healthy, Health::Unhealthy, at(200)));
+
+    let file = node.folder.path().join("hardware/gpu-0/health");
+    std::fs::write(&file, "so-so").unwrap();
+    node.inventory.turn(Duration::ZERO, || at(300));
+    assert_eq!(states(&node), (Health::Unknown, Health::Unhealthy, at(200)));
+
+    std::fs::write(&file, "ok").unwrap();
+    node.inventory.turn(Duration::ZERO, || at(400));
+    assert_eq!(states(&node), (Health::Healthy, Health::Unhealthy, at(400)));
 }
 
 #[test]
@@ -232,7 +266,12 @@ async fn events_are_followed_until_it_is_stopped() {
         let _ = stopped.await;
     }));
     std::fs::write(folder.path().join("hardware/gpu-1/health"), "xid 79").unwrap();
-    let ill = |report: &HealthReport| report.iter().any(|one| one.health == Health::Unhealthy);
+    let ill = |report: &HealthReport| {
+        report
+            .devices
+            .iter()
+            .any(|one| one.health == Health::Unhealthy)
+    };
     views.health.wait_for(ill).await.unwrap();
     stop.send(()).unwrap();
     running.await.unwrap();

@@ -18,20 +18,17 @@ use crate::node::claims::{ClaimRef, PreparedDevice};
 /// Claims that may be worked on, or wait for earlier work on them, at once.
 const RUNNING_MAX: usize = 1024;
 
-/// Does what the kubelet asks. Both must be idempotent, for the kubelet asks again whenever it has not
-/// seen the answer, and must answer by UID for every claim; what is missing is told as an error.
+/// Does what the kubelet asks, each claim for itself. Both must be idempotent, for the kubelet asks again
+/// whenever it has not seen the answer.
 pub trait Handler: Send + Sync + 'static {
-    /// Makes the claims' devices ready.
+    /// Makes a claim's devices ready.
     fn prepare(
         &self,
-        claims: Vec<ClaimRef>,
-    ) -> impl Future<Output = BTreeMap<String, Result<Vec<PreparedDevice>, String>>> + Send;
+        claim: ClaimRef,
+    ) -> impl Future<Output = Result<Vec<PreparedDevice>, String>> + Send;
 
-    /// Undoes that. Claims that never were prepared, or that nobody knows, are no error.
-    fn unprepare(
-        &self,
-        claims: Vec<ClaimRef>,
-    ) -> impl Future<Output = BTreeMap<String, Result<(), String>>> + Send;
+    /// Undoes that. A claim that never was prepared, or that nobody knows, is no error.
+    fn unprepare(&self, claim: ClaimRef) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// What can be asked.
@@ -126,7 +123,6 @@ impl<H: Handler> Calls<H> {
     ) -> Vec<(String, Result<Awaited, String>)> {
         let mut work = self.lock();
         let mut begun = Vec::with_capacity(claims.len());
-        let mut at_once = Vec::new();
         for claim in claims {
             let before = match work.newest.get(&claim.uid) {
                 Some(run) if run.operation == operation && run.claim == claim => {
@@ -152,59 +148,40 @@ impl<H: Handler> Calls<H> {
             };
             work.newest.insert(claim.uid.clone(), run);
             work.amount += 1;
-            match before {
-                None => at_once.push((claim, done)),
-                Some(before) => {
-                    let calls = Arc::clone(self);
-                    tokio::spawn(async move {
-                        // How it ended is for those who asked for it.
-                        let _outcome = finished(before).await;
-                        calls.work(operation, vec![(claim, done)]).await;
-                    });
-                }
-            }
-        }
-        drop(work);
-        if !at_once.is_empty() {
             let calls = Arc::clone(self);
-            tokio::spawn(async move { calls.work(operation, at_once).await });
+            tokio::spawn(async move {
+                if let Some(before) = before {
+                    // How it ended is for those who asked for it.
+                    let _outcome = finished(before).await;
+                }
+                calls.work(operation, claim, done).await;
+            });
         }
         begun
     }
 
-    async fn work(self: Arc<Self>, operation: Operation, claims: Vec<(ClaimRef, Done)>) {
-        let refs = claims.iter().map(|(claim, _)| claim.clone()).collect();
+    async fn work(self: Arc<Self>, operation: Operation, claim: ClaimRef, done: Done) {
         let calls = Arc::clone(&self);
+        let uid = claim.uid.clone();
         // A task of its own, so that a panic ends there.
         let task = tokio::spawn(async move {
             match operation {
-                Operation::Prepare => calls.handler.prepare(refs).await,
+                Operation::Prepare => calls.handler.prepare(claim).await,
                 Operation::Unprepare => {
-                    let outcomes = calls.handler.unprepare(refs).await.into_iter();
-                    outcomes
-                        .map(|(uid, outcome)| (uid, outcome.map(|()| Vec::new())))
-                        .collect()
+                    let unprepared = calls.handler.unprepare(claim).await;
+                    unprepared.map(|()| Vec::new())
                 }
             }
         });
-        let mut outcomes = task.await;
-        if let Err(error) = &outcomes {
-            tracing::error!(%error, ?operation, "work on claims ended in a defect of the driver");
-        }
-        for (claim, done) in claims {
-            let outcome = match &mut outcomes {
-                Ok(outcomes) => outcomes.remove(&claim.uid).unwrap_or_else(|| {
-                    Err("the driver has no answer for this claim; its log may say why".to_owned())
-                }),
-                Err(_) => Err(
-                    "the driver failed in an unforeseen way (its log has the place); it is tried \
-                     again"
-                        .to_owned(),
-                ),
-            };
-            self.end(&claim.uid, &done);
-            done.send_replace(Some(outcome));
-        }
+        let outcome = task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, ?operation, claim = uid, "work on a claim ended in a defect of the driver");
+            Err(
+                "the driver failed in an unforeseen way (its log has the place); it is tried again"
+                    .to_owned(),
+            )
+        });
+        self.end(&uid, &done);
+        done.send_replace(Some(outcome));
     }
 
     fn end(&self, uid: &str, done: &Done) {

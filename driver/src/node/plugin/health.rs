@@ -2,13 +2,15 @@
 //!
 //! The kubelet takes a device for unknown when it has not heard of it for a while, and forgets one that
 //! a message leaves out. So every message names every device, and it is sent again before that while
-//! has passed even if nothing changed.
+//! has passed even if nothing changed. It says when the devices were last looked at, and not when it was
+//! sent: should that get stuck, they become unknown.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::Stream;
+use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::{Request, Response, Status};
@@ -29,7 +31,13 @@ const PERIOD: Duration = Duration::from_secs(10);
 const MESSAGE_MAX: usize = 1024;
 
 /// How all announced devices are doing.
-pub type HealthReport = Arc<Vec<DeviceHealth>>;
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealthReport {
+    /// Each of them.
+    pub devices: Arc<Vec<DeviceHealth>>,
+    /// When that was last found to be so.
+    pub seen: Timestamp,
+}
 
 /// How an announced device is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,15 +117,12 @@ impl Watcher {
             _ = self.again.tick() => {}
         }
         self.again.reset();
-        let report = Arc::clone(&self.watch.report.borrow_and_update());
-        Some(Ok(message(&report, SystemTime::now())))
+        Some(Ok(message(&self.watch.report.borrow_and_update())))
     }
 }
 
-/// The report as a message that was true at `now`.
-fn message(report: &[DeviceHealth], now: SystemTime) -> NodeWatchResourcesResponse {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let updated = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+/// The report as a message.
+fn message(report: &HealthReport) -> NodeWatchResourcesResponse {
     let device = |device: &DeviceHealth| {
         let status = match device.health {
             Health::Healthy => HealthStatus::Healthy,
@@ -131,13 +136,13 @@ fn message(report: &[DeviceHealth], now: SystemTime) -> NodeWatchResourcesRespon
                 device_name: device.device.clone(),
             }),
             health: status.into(),
-            last_updated_time: updated,
+            last_updated_time: report.seen.as_second(),
             health_check_timeout_seconds: i64::try_from(TIMEOUT.as_secs()).unwrap_or(0),
             message: device.message.get(..end).unwrap_or_default().to_owned(),
         }
     };
     NodeWatchResourcesResponse {
-        devices: report.iter().map(device).collect(),
+        devices: report.devices.iter().map(device).collect(),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Turn {
 impl Turn {
     pub(super) async fn take(data: &Path) -> Result<Self, PluginError> {
         let path = data.join("sockets.lock");
-        crate::node::lock::lock(path.clone())
+        crate::node::lock::lock(&path)
             .await
             .map(|lock| Turn { _lock: lock })
             .map_err(failed("lock", &path))

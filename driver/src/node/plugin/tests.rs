@@ -54,54 +54,36 @@ impl Obedient {
         self.gate.add_permits(1);
     }
 
-    async fn obey<T>(
-        &self,
-        operation: &str,
-        claims: Vec<ClaimRef>,
-        well: impl Fn(&ClaimRef) -> T,
-    ) -> BTreeMap<String, Result<T, String>> {
-        let uids: Vec<_> = claims.iter().map(|claim| claim.uid.as_str()).collect();
-        let asked = format!("{operation} {}", uids.join(" "));
+    async fn obey<T>(&self, operation: &str, claim: &ClaimRef, well: T) -> Result<T, String> {
+        let asked = format!("{operation} {}", claim.uid);
         self.asked.lock().unwrap().push(asked);
-        let mut outcomes = BTreeMap::new();
-        for claim in &claims {
-            match claim.name.as_str() {
-                "panics" => panic!("as told"),
-                "unanswered" => continue,
-                "waits" => drop(self.gate.acquire().await.unwrap()),
-                _ => {}
-            }
-            let outcome = match claim.name.as_str() {
-                "fails" => Err(format!("{} has failed", claim.uid)),
-                "fails-silently" => Err(String::new()),
-                _ => Ok(well(claim)),
-            };
-            outcomes.insert(claim.uid.clone(), outcome);
+        match claim.name.as_str() {
+            "panics" => panic!("as told"),
+            "waits" => drop(self.gate.acquire().await.unwrap()),
+            _ => {}
         }
-        outcomes.insert("never-asked-for".to_owned(), Err("x".to_owned()));
-        outcomes
+        match claim.name.as_str() {
+            "fails" => Err(format!("{} has failed", claim.uid)),
+            "fails-silently" => Err(String::new()),
+            _ => Ok(well),
+        }
     }
 }
 
 impl Handler for Obedient {
-    async fn prepare(
-        &self,
-        claims: Vec<ClaimRef>,
-    ) -> BTreeMap<String, Result<Vec<PreparedDevice>, String>> {
-        let device = |claim: &ClaimRef| {
-            vec![PreparedDevice {
-                requests: vec!["gpu".to_owned()],
-                pool: "node-1".to_owned(),
-                device: "gpu-0".to_owned(),
-                cdi_device_ids: vec![format!("example.com/claim={}", claim.uid)],
-                share_id: Some("share-1".to_owned()),
-            }]
+    async fn prepare(&self, claim: ClaimRef) -> Result<Vec<PreparedDevice>, String> {
+        let device = PreparedDevice {
+            requests: vec!["gpu".to_owned()],
+            pool: "node-1".to_owned(),
+            device: "gpu-0".to_owned(),
+            cdi_device_ids: vec![format!("example.com/claim={}", claim.uid)],
+            share_id: Some("share-1".to_owned()),
         };
-        self.obey("prepare", claims, device).await
+        self.obey("prepare", &claim, vec![device]).await
     }
 
-    async fn unprepare(&self, claims: Vec<ClaimRef>) -> BTreeMap<String, Result<(), String>> {
-        self.obey("unprepare", claims, |_| ()).await
+    async fn unprepare(&self, claim: ClaimRef) -> Result<(), String> {
+        self.obey("unprepare", &claim, ()).await
     }
 }
 

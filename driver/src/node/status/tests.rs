@@ -115,7 +115,7 @@ fn claim() -> ClaimRef {
 }
 
 fn wanted(ready: bool) -> News {
-    News::Wanted(claim(), vec![device(ready)])
+    News::Wanted(claim(), vec![device(ready)], Instant::now())
 }
 
 fn device(ready: bool) -> DeviceState {
@@ -161,8 +161,20 @@ async fn what_the_status_says_already_is_not_written_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_told_late_does_not_replace_what_came_after_it() {
+    let now = Instant::now();
+    let failed = News::Wanted(claim(), vec![device(false)], now);
+    let later = now + std::time::Duration::from_nanos(1);
+    let prepared = News::Wanted(claim(), vec![device(true)], later);
+    let api = Server::default();
+    let sent = api.after(vec![prepared, failed]).await;
+    let said = &sent.last().unwrap().body["status"]["devices"][0]["conditions"][0];
+    assert_eq!(said["status"], "True");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_claim_that_is_prepared_anew_is_written_anew() {
-    let over = News::Over(claim());
+    let over = News::Over(claim(), Instant::now());
     let sent = Server::default()
         .after(vec![wanted(true), over, wanted(true)])
         .await;
@@ -198,6 +210,7 @@ async fn a_busy_server_is_asked_again_and_a_claim_that_is_gone_is_not() {
         let sent = server.after(vec![wanted(true)]).await;
         assert_eq!(sent.len(), 1, "{code}");
     }
-    let down = Server::answering(&[503; 100]);
-    assert_eq!(down.after(vec![wanted(true)]).await.len(), 6);
+    // For an hour.
+    let down = Server::answering(&[503; 120]);
+    assert_eq!(down.after(vec![wanted(true)]).await.len(), 121);
 }

@@ -15,10 +15,9 @@ use crate::node::claims::ClaimRef;
 const WAITING: usize = 1_024;
 /// How many claims are remembered after they were written.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
-/// How often a write is tried.
-const TRIES: u32 = 6;
-/// How long until the second try; each further one takes twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How long until the second try; each further one takes twice as long, until [`MOST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const MOST_WAIT: Duration = Duration::from_secs(32);
 
 /// What came of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,8 @@ impl Verdict {
 #[derive(Debug)]
 struct Waiting {
     devices: Vec<DeviceState>,
-    tried: u32,
+    /// How long is waited after the next failure.
+    wait: Duration,
     due: Instant,
 }
 
@@ -59,6 +59,8 @@ struct Written {
 pub(super) struct Wanted {
     waiting: BTreeMap<ClaimRef, Waiting>,
     written: LruCache<String, Written>,
+    /// How old the newest is that was taken up of a claim.
+    newest: LruCache<String, Instant>,
 }
 
 impl Default for Wanted {
@@ -66,11 +68,20 @@ impl Default for Wanted {
         Self {
             waiting: BTreeMap::new(),
             written: LruCache::new(REMEMBERED),
+            newest: LruCache::new(REMEMBERED),
         }
     }
 }
 
 impl Wanted {
+    /// Whether nothing newer was taken up of a claim.
+    pub(super) fn is_news(&mut self, claim: &ClaimRef, since: Instant) -> bool {
+        let newest = self.newest.get_or_insert_mut(claim.uid.clone(), || since);
+        let is_news = *newest <= since;
+        *newest = since.max(*newest);
+        is_news
+    }
+
     /// Takes up what a claim's status should say, in place of what was wanted before. `false`: there is
     /// no room.
     pub(super) fn want(
@@ -89,7 +100,7 @@ impl Wanted {
         }
         let waiting = Waiting {
             devices,
-            tried: 0,
+            wait: FIRST_WAIT,
             due: now,
         };
         self.waiting.insert(claim, waiting);
@@ -157,11 +168,8 @@ impl Wanted {
                 let Some(waiting) = self.waiting.get_mut(claim) else {
                     return;
                 };
-                waiting.tried += 1;
-                waiting.due = now + FIRST_WAIT * 2_u32.pow(waiting.tried.min(TRIES));
-                if waiting.tried >= TRIES {
-                    self.waiting.remove(claim);
-                }
+                waiting.due = now + waiting.wait;
+                waiting.wait = MOST_WAIT.min(waiting.wait * 2);
             }
             Verdict::Never(_) => {
                 self.waiting.remove(claim);

@@ -269,6 +269,12 @@ fn hook(hook: &ContainerHook) -> Verdict<'_> {
     {
         return Verdict::Never("arguments", String::new(), "holds NUL");
     }
+    if let Some(name) = hook.arguments.first()
+        && !is_own_name(name, &hook.path)
+    {
+        let reason = "is not the program's own name: write its path or file name, or nothing";
+        return Verdict::Never("arguments[0]", name.clone(), reason);
+    }
     let wrong = |variable: &&Variable| {
         !sensitive::is_variable(&variable.name)
             || sensitive::environment(&variable.name)
@@ -320,6 +326,12 @@ fn hook(hook: &ContainerHook) -> Verdict<'_> {
         })
     };
     Verdict::Asks(tests, least().map(Box::new))
+}
+
+/// Whether a program is called by this name of its own. Programs that are several in one (`kmod`,
+/// `busybox`) do what their name says, which no grant of a path is meant to leave open.
+fn is_own_name(name: &str, path: &str) -> bool {
+    name.is_empty() || name == path || path.rsplit('/').next() == Some(name)
 }
 
 fn interface(interface: &NetworkInterface) -> Verdict<'_> {

@@ -32,6 +32,11 @@ const ENVIRONMENT: &[&str] = &[
     "PERLLIB",
     "HOME",
     "CUDA_INJECTION64_PATH",
+    // By which a container runtime's own hook adds devices that no claim holds.
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_IMEX_CHANNELS",
+    "NVIDIA_MIG_CONFIG_DEVICES",
+    "NVIDIA_MIG_MONITOR_DEVICES",
     "GIT_SSH_COMMAND",
 ];
 
@@ -62,6 +67,11 @@ const DEVICE_NODES: &[&str] = &[
     "rbd",
     "zd",
     "dm-",
+    "mmcblk",
+    "zram",
+    "bcache",
+    "drbd",
+    "dasd",
     "md",
     "loop",
     "ram",
@@ -69,6 +79,8 @@ const DEVICE_NODES: &[&str] = &[
     "dax",
     "kvm",
     "vhost",
+    "uio",
+    "iommu",
     "net",
     "fuse",
     "input",
@@ -124,6 +136,8 @@ const SOURCES: &[&str] = &[
     "/var/lib/cni",
     "/var/lib/rancher",
     "/var/lib/cloud",
+    // Policies of the driver itself.
+    "/var/lib/supercargo",
     "/var/log",
     "/var/run",
     "/var/spool",
@@ -216,6 +230,7 @@ mod tests {
             "PATH",
             "PYTHONPATH",
             "BASH_ENV",
+            "NVIDIA_VISIBLE_DEVICES",
         ] {
             assert!(environment(name), "{name}");
         }
@@ -224,6 +239,9 @@ mod tests {
             "/dev/sda1",
             "/dev/nvme0n1",
             "/dev/dm-0",
+            "/dev/mmcblk0",
+            "/dev/uio0",
+            "/dev/iommu",
             "/tmp/x",
             "/dev/kvm",
         ] {
@@ -235,6 +253,7 @@ mod tests {
             "/usr",
             "/proc/1/root",
             "/run/containerd/x.sock",
+            "/var/lib/supercargo/policies",
         ] {
             assert!(mount_source(path), "{path}");
         }
@@ -245,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_accelerators_need_is_not() {
-        for name in ["NVIDIA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY", "PATHS"] {
+        for name in ["NVIDIA_REQUIRE_CUDA", "CUDA_MPS_PIPE_DIRECTORY", "PATHS"] {
             assert!(!environment(name), "{name}");
         }
         for path in [

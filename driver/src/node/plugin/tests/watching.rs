@@ -1,5 +1,6 @@
 //! Watchers of health.
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 
@@ -11,6 +12,9 @@ use crate::node::plugin::proto::health_v1::{
 use crate::node::plugin::proto::health_v1alpha1::dra_resource_health_client::DraResourceHealthClient as V1Alpha1;
 use crate::node::plugin::{DeviceHealth, Health};
 
+/// When the devices were looked at.
+const SEEN: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
 type Watch = Streaming<NodeWatchResourcesResponse>;
 
 fn report(first: Health, message: &str) -> HealthReport {
@@ -20,10 +24,14 @@ fn report(first: Health, message: &str) -> HealthReport {
         health,
         message: message.to_owned(),
     };
-    HealthReport::new(vec![
+    let devices = vec![
         device("gpu-0", first, message),
         device("gpu-1", Health::Unknown, ""),
-    ])
+    ];
+    HealthReport {
+        devices: Arc::new(devices),
+        seen: SEEN,
+    }
 }
 
 async fn watch_v1(folders: &Folders) -> Watch {
@@ -45,7 +53,7 @@ async fn next(watch: &mut Watch) -> Result<Option<Vec<(String, HealthStatus, Str
         let devices = message.devices.into_iter();
         devices
             .map(|device| {
-                assert!(device.last_updated_time > 0);
+                assert_eq!(device.last_updated_time, SEEN.as_second());
                 assert_eq!(device.health_check_timeout_seconds, 30);
                 let health = device.health();
                 (device.device.unwrap().device_name, health, device.message)

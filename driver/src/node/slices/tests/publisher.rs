@@ -9,7 +9,7 @@ use super::apiserver::{ApiServer, Fault};
 use super::{announced, device, owner};
 use crate::devices::Announced;
 use crate::kubernetes::api::{ResourceApi, Version};
-use crate::node::slices::{PublishError, Publisher, Status, pool};
+use crate::node::slices::{PublishError, Publisher, Status, Succession, pool};
 
 /// A publisher at work. Time is not real: a wait for a back-off takes none.
 struct Scene {
@@ -18,23 +18,34 @@ struct Scene {
     status: watch::Receiver<Status>,
     stop: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<()>,
+    /// The driver's own, which instances share.
+    data: Arc<tempfile::TempDir>,
 }
 
 impl Scene {
-    fn begin(server: ApiServer, first: Announced) -> Self {
+    async fn begin(server: ApiServer, first: Announced) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self::beside(server, first, data).await
+    }
+
+    /// One more instance.
+    async fn beside(server: ApiServer, first: Announced, data: Arc<tempfile::TempDir>) -> Self {
         let (announce, announced) = watch::channel(Arc::new(first));
         let (stop, stopped) = oneshot::channel();
         let api = ResourceApi::new(server.client());
         let (publisher, status) = Publisher::new(api, owner(), announced);
-        let task = tokio::spawn(publisher.run(async {
+        let succession = Succession::join(data.path()).await.unwrap();
+        let stopped = async {
             let _ = stopped.await;
-        }));
+        };
+        let task = tokio::spawn(publisher.take_turns(stopped, succession));
         let scene = Self {
             server,
             announce,
             status,
             stop,
             task,
+            data,
         };
         scene.allow();
         scene
@@ -82,7 +93,7 @@ impl Scene {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_without_devices_publishes_one_empty_slice() {
-    let mut scene = Scene::begin(ApiServer::new(), Announced::default());
+    let mut scene = Scene::begin(ApiServer::new(), Announced::default()).await;
     let status = scene.status(|status| status.up_to_date).await;
     let published = status.published.unwrap();
     assert_eq!(
@@ -97,7 +108,7 @@ async fn a_node_without_devices_publishes_one_empty_slice() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_while_nothing_changes() {
-    let scene = Scene::begin(ApiServer::new(), announced(70, 9, "a"));
+    let scene = Scene::begin(ApiServer::new(), announced(70, 9, "a")).await;
     scene.settled().await;
     assert_eq!(scene.server.store().writes.len(), 4);
     let lists = scene.server.store().lists;
@@ -131,7 +142,7 @@ async fn nothing_is_written_while_nothing_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_taint_is_one_write_within_the_generation_and_keeps_its_time() {
-    let scene = Scene::begin(ApiServer::new(), announced(100, 0, "a"));
+    let scene = Scene::begin(ApiServer::new(), announced(100, 0, "a")).await;
     scene.settled().await;
     let mut tainted = announced(100, 0, "a");
     let taint = json!([{"key": "example.com/unhealthy", "effect": "NoSchedule"}]);
@@ -159,7 +170,7 @@ async fn a_taint_is_one_write_within_the_generation_and_keeps_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn what_somebody_deletes_or_edits_is_put_right() {
-    let scene = Scene::begin(ApiServer::new(), announced(130, 2, "a"));
+    let scene = Scene::begin(ApiServer::new(), announced(130, 2, "a")).await;
     scene.settled().await;
     let names = scene.server.store().names();
     scene.server.store().lose(&names[2]);
@@ -192,7 +203,7 @@ async fn each_version_of_the_api_is_written_in_its_own_form() {
     ] {
         let server = ApiServer::new();
         server.store().served = served.to_vec();
-        let mut scene = Scene::begin(server, announced(70, 1, "a"));
+        let mut scene = Scene::begin(server, announced(70, 1, "a")).await;
         let status = scene.status(|status| status.up_to_date).await;
         assert_eq!(status.published.unwrap().version, version);
         scene.settled().await;
@@ -219,9 +230,9 @@ async fn a_field_that_the_server_drops_is_reported_and_written_once() {
     let taint = json!([{"key": "example.com/unhealthy", "effect": "NoSchedule"}]);
     pool.devices[0].device.taints = serde_json::from_value(taint).unwrap();
     let (announce, announcements) = watch::channel(Arc::new(pool));
-    let (publisher, mut status) =
+    let (mut publisher, mut status) =
         Publisher::new(ResourceApi::new(server.client()), owner(), announcements);
-    let task = tokio::spawn(publisher.run(std::future::pending()));
+    let task = tokio::spawn(async move { publisher.run(std::future::pending()).await });
     let seen = status
         .wait_for(|status| status.up_to_date)
         .await
@@ -246,7 +257,7 @@ async fn an_api_server_that_is_away_is_waited_for() {
     let server = ApiServer::new();
     let faults = (0..8).map(|_| ("list", Fault::Fails));
     server.store().faults.extend(faults);
-    let mut scene = Scene::begin(server, announced(3, 0, "a"));
+    let mut scene = Scene::begin(server, announced(3, 0, "a")).await;
     let status = scene.status(|status| status.problem.is_some()).await;
     assert!(!status.up_to_date && status.published.is_none());
     insta::assert_snapshot!(status.problem.unwrap(), @"ResourceSlices: cannot list resourceslices: out of order");
@@ -259,7 +270,7 @@ async fn an_api_server_that_is_away_is_waited_for() {
 async fn a_missing_permission_is_told_with_the_rule_that_gives_it() {
     let server = ApiServer::new();
     server.store().faults.push_back(("create", Fault::Forbids));
-    let mut scene = Scene::begin(server, announced(3, 0, "a"));
+    let mut scene = Scene::begin(server, announced(3, 0, "a")).await;
     let status = scene.status(|status| status.problem.is_some()).await;
     insta::assert_snapshot!(status.problem.unwrap());
     scene.settled().await;
@@ -270,7 +281,7 @@ async fn a_missing_permission_is_told_with_the_rule_that_gives_it() {
 async fn a_node_that_is_missing_is_waited_for_and_then_owns_the_slices() {
     let server = ApiServer::new();
     server.store().node_uid = None;
-    let mut scene = Scene::begin(server, announced(3, 0, "a"));
+    let mut scene = Scene::begin(server, announced(3, 0, "a")).await;
     let status = scene.status(|status| status.problem.is_some()).await;
     assert!(matches!(
         *status.problem.unwrap(),
@@ -292,7 +303,7 @@ async fn a_node_that_is_missing_is_waited_for_and_then_owns_the_slices() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_published_is_told_and_what_was_published_is_kept() {
-    let mut scene = Scene::begin(ApiServer::new(), announced(3, 0, "a"));
+    let mut scene = Scene::begin(ApiServer::new(), announced(3, 0, "a")).await;
     scene.settled().await;
     let mut bad = announced(3, 0, "b");
     bad.devices.push(device(
@@ -315,4 +326,26 @@ async fn what_cannot_be_published_is_told_and_what_was_published_is_kept() {
     scene.announce(announced(3, 0, "b"));
     scene.settled().await;
     scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_instances_the_one_that_was_started_last_publishes() {
+    let server = ApiServer::new();
+    let older = Scene::begin(server.clone(), announced(70, 9, "a")).await;
+    older.settled().await;
+    let newer = announced(70, 9, "b");
+    let newer = Scene::beside(server.clone(), newer, Arc::clone(&older.data)).await;
+    newer.settled().await;
+    // Whatever the older one does about it, it has time enough to.
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    newer.settled().await;
+    let writes = server.store().writes.len();
+    tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+    assert_eq!(server.store().writes.len(), writes, "they fight");
+
+    // It failed, and is gone.
+    newer.end().await;
+    older.announce(announced(70, 9, "c"));
+    older.settled().await;
+    older.end().await;
 }
