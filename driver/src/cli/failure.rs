@@ -36,6 +36,12 @@ pub enum Failure {
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
+    /// What was built is a component that no host would load.
+    #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Unfit {
+        /// All that is wrong with it.
+        problems: Vec<supercargo_host::policy::LoadError>,
+    },
     /// The node driver.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -124,6 +130,9 @@ impl Failure {
         match self {
             Self::Manifests(ManifestError::Documents(documents)) => {
                 documents.problems.iter().map(ToString::to_string).collect()
+            }
+            Self::Unfit { problems } => {
+                problems.iter().map(|one| format!("error: {one}")).collect()
             }
             other => vec![format!("error: {other}")],
         }
