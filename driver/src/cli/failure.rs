@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Exit;
-use crate::fixtures::{BlessError, FixtureError};
+use crate::fixtures::FixtureError;
 use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::node::NodeError;
@@ -64,9 +64,6 @@ pub enum Failure {
     /// A fixture.
     #[error(transparent)]
     Fixture(#[from] FixtureError),
-    /// A fixture that cannot be blessed.
-    #[error(transparent)]
-    Bless(#[from] BlessError),
     /// A question that has no text form.
     #[error("the question cannot be written as WAVE: {0}")]
     Wave(#[from] NoWave),
