@@ -61,6 +61,9 @@ pub enum Failure {
         /// What was found instead.
         why: String,
     },
+    /// Groups that there are not.
+    #[error(transparent)]
+    Group(#[from] crate::topology::NoSuchAttribute),
     /// A fixture.
     #[error(transparent)]
     Fixture(#[from] FixtureError),
