@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use supercargo_host::journal::{Line, Placed, Recorded, Recorder};
 use supercargo_host::policy::Digest;
 
-pub use read::{Bad, read};
+pub use read::{Bad, Place, read};
 
 /// How large a file becomes before the next one is begun.
 const MAX_BYTES: u64 = 64 << 20;

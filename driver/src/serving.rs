@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use supercargo_host::allocator::Allocator;
 use supercargo_host::configuration::{Configuration, PolicyEntry, Rule};
-use supercargo_host::journal::Recorder;
+use supercargo_host::journal::{Question, Recorded, Recorder, Reply, Subject, Verdict};
 use supercargo_host::placement::Placement;
 use supercargo_host::policy::{CountsSnapshot, Digest, Engine, Hook, Policy, Registry, Status};
 
@@ -50,6 +50,26 @@ pub struct Serving {
     pub policy: Policy,
     /// Its entry in the configuration: name and grants.
     pub entry: Arc<PolicyEntry>,
+    /// Who writes down what it decides, if anybody does.
+    pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+impl Serving {
+    /// Writes a decision down, where a journal is kept.
+    pub fn record(&self, decision: impl FnOnce() -> (Subject, Question, Reply, Verdict)) {
+        if let Some(recorder) = &self.recorder {
+            let (subject, question, reply, verdict) = decision();
+            let name = &self.entry.name;
+            recorder.record(Recorded::new(
+                name,
+                &self.policy,
+                subject,
+                question,
+                reply,
+                verdict,
+            ));
+        }
+    }
 }
 
 /// A request that a policy may serve.
@@ -155,7 +175,7 @@ pub struct Policies {
     registry: Arc<Registry>,
     table: RwLock<Arc<Table>>,
     files: Mutex<Files>,
-    recorder: Option<Arc<dyn Recorder>>,
+    journal: Option<Arc<Journal>>,
 }
 
 /// What the administrator wrote, as it holds now.
@@ -182,32 +202,27 @@ impl Policies {
                 BTreeMap::new(),
             ))),
             files: Mutex::new(files),
-            recorder: None,
+            journal: None,
         })
     }
 
-    /// Has what policies decide about claims written down in this journal, if there is to be one.
+    /// Has what policies decide written down in this journal, if there is to be one, and every component
+    /// that serves from now on put beside it.
     ///
     /// # Errors
     /// The journal cannot be written.
     pub fn recorded_in(mut self, journal: Option<&Path>) -> Result<Self, JournalError> {
         if let Some(file) = journal {
-            self.recorder = Some(Arc::new(Journal::open(file)?));
+            self.journal = Some(Arc::new(Journal::open(file)?));
         }
         Ok(self)
-    }
-
-    /// Who writes it down, if anybody does.
-    #[must_use]
-    pub fn recorder(&self) -> Option<&dyn Recorder> {
-        self.recorder.as_deref()
     }
 
     /// Reads again what changed since the last time, and says what came of it. Blocks, and takes as
     /// long as compiling does; calls to policies go on meanwhile.
     pub fn refresh(&self) -> Vec<Change> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let (table, changes) = files.refresh(&self.registry);
+        let (table, changes) = files.refresh(&self.registry, self.journal.as_deref());
         if let Some(table) = table {
             *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         }
@@ -242,23 +257,21 @@ impl Policies {
                 .cloned()
                 .unwrap_or_else(|| "it was removed just now".to_owned()),
         })?;
-        Ok(found.and_then(|(name, policy)| {
-            let entry = Arc::clone(table.entries.get(name)?);
-            Some(Serving { policy, entry })
-        }))
+        Ok(found.and_then(|(name, policy)| self.serving(&table, name, policy)))
     }
 
     /// The policy that has a hook about all of the node's devices (`publish`, `assess`): the first for
     /// this driver that has it. One that the rules name and that does not serve is passed over, for
     /// what its hooks are is not known, and a node that announces nothing helps nobody.
     #[must_use]
-    pub fn of_inventory(&self, hook: Hook) -> Option<Policy> {
+    pub fn of_inventory(&self, hook: Hook) -> Option<Serving> {
         let table = self.table();
         let rules = table.configuration.rules.iter();
-        rules
+        let (name, policy) = rules
             .filter(|rule| rule.drivers.is_empty() || rule.drivers.contains(&self.driver))
-            .filter_map(|rule| self.registry.get(&rule.policy))
-            .find(|policy| policy.description().hooks.contains(&hook))
+            .filter_map(|rule| Some((&rule.policy, self.registry.get(&rule.policy)?)))
+            .find(|(_, policy)| policy.description().hooks.contains(&hook))?;
+        self.serving(&table, name, policy)
     }
 
     /// What places claims on these devices by the rules as they hold now.
@@ -266,8 +279,8 @@ impl Policies {
     pub fn placement(&self, allocator: Arc<Allocator>) -> Placement {
         let registry = Arc::clone(&self.registry);
         let placement = Placement::new(allocator, &self.table().configuration, registry);
-        match &self.recorder {
-            Some(recorder) => placement.recorded_by(Arc::clone(recorder)),
+        match self.recorder() {
+            Some(recorder) => placement.recorded_by(recorder),
             None => placement,
         }
     }
@@ -283,9 +296,8 @@ impl Policies {
     /// The policy of a name, as it serves now.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Serving> {
-        let entry = Arc::clone(self.table().entries.get(name)?);
         let policy = self.registry.get(name)?;
-        Some(Serving { policy, entry })
+        self.serving(&self.table(), name, policy)
     }
 
     /// How every policy is doing, by name.
@@ -308,6 +320,19 @@ impl Policies {
                 })
             })
             .collect()
+    }
+
+    fn serving(&self, table: &Table, name: &str, policy: Policy) -> Option<Serving> {
+        Some(Serving {
+            policy,
+            entry: Arc::clone(table.entries.get(name)?),
+            recorder: self.recorder(),
+        })
+    }
+
+    fn recorder(&self) -> Option<Arc<dyn Recorder>> {
+        let journal = self.journal.as_ref()?;
+        Some(Arc::clone(journal) as Arc<dyn Recorder>)
     }
 
     fn table(&self) -> Arc<Table> {

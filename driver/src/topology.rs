@@ -15,6 +15,9 @@ use crate::render::topology::{Group, Holder, Node, Slot};
 /// Parts of attribute names that speak of locality, the most telling first.
 const LOCALITY: [&str; 6] = ["nvlink", "partition", "group", "clique", "numa", "pcieroot"];
 
+/// How many attributes are told where one is not found.
+const MOST_TOLD: usize = 20;
+
 /// Who has which device.
 pub type Holders = BTreeMap<DeviceId, Holder>;
 
@@ -56,22 +59,7 @@ pub fn locality(inventory: &Inventory<'_>, asked: Option<&str>) -> Option<String
     if let Some(asked) = asked {
         return Some(asked.to_owned());
     }
-    let mut values: BTreeMap<(String, &str, &str), BTreeSet<String>> = BTreeMap::new();
-    for (driver, name, pool) in inventory.pools() {
-        for device in &pool.devices {
-            for (key, value) in device.attributes.iter().flatten() {
-                let key = if key.contains('/') {
-                    key.clone()
-                } else {
-                    format!("{driver}/{key}")
-                };
-                values
-                    .entry((key, driver, name))
-                    .or_default()
-                    .insert(show(value));
-            }
-        }
-    }
+    let values = values(inventory);
     let splitting: BTreeSet<&str> = values
         .iter()
         .filter(|(_, values)| values.len() > 1)
@@ -85,6 +73,56 @@ pub fn locality(inventory: &Inventory<'_>, asked: Option<&str>) -> Option<String
         };
         splitting.iter().find(speaks).map(|key| (*key).to_owned())
     })
+}
+
+/// An attribute that is to make groups, and that no device has.
+#[derive(Debug, thiserror::Error)]
+#[error("--group-by {asked}: no device has this attribute; there are: {}", known.join(", "))]
+pub struct NoSuchAttribute {
+    /// The name.
+    pub asked: String,
+    /// Those there are, by full name; the first of them, where there are many.
+    pub known: Vec<String>,
+}
+
+/// Whether any device has the attribute that is asked for.
+///
+/// # Errors
+/// None has: grouping by it would group by something else.
+pub fn check(inventory: &Inventory<'_>, asked: Option<&str>) -> Result<(), NoSuchAttribute> {
+    let Some(asked) = asked else { return Ok(()) };
+    let values = values(inventory);
+    let known: BTreeSet<&str> = values.keys().map(|(key, _, _)| key.as_str()).collect();
+    if known.contains(asked) {
+        return Ok(());
+    }
+    Err(NoSuchAttribute {
+        asked: asked.to_owned(),
+        known: known
+            .into_iter()
+            .take(MOST_TOLD)
+            .map(str::to_owned)
+            .collect(),
+    })
+}
+
+/// The values of each attribute in each pool: by full name, driver and pool.
+fn values<'i>(inventory: &Inventory<'i>) -> BTreeMap<(String, &'i str, &'i str), BTreeSet<String>> {
+    let mut values: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for (driver, name, pool) in inventory.pools() {
+        for device in &pool.devices {
+            for (key, value) in device.attributes.iter().flatten() {
+                let key = if key.contains('/') {
+                    key.clone()
+                } else {
+                    format!("{driver}/{key}")
+                };
+                let seen = values.entry((key, driver, name)).or_default();
+                seen.insert(show(value));
+            }
+        }
+    }
+    values
 }
 
 /// The attribute's name without its domain: what a box is labelled with.

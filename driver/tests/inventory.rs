@@ -8,45 +8,60 @@
 )]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use k8s_openapi::jiff::Timestamp;
 use supercargo::devices::simulated::{Simulated, Topology};
 use supercargo::devices::{HealthEvent, Source};
+use supercargo::journal::{self, Journal};
 use supercargo::node::inventory::{Concern, Inventory, Views};
 use supercargo::node::slices::Owner;
+use supercargo::serving::Serving;
 use supercargo_guest_build::Builder;
+use supercargo_host::configuration::Configuration;
+use supercargo_host::journal::{Line, Recorder};
 use supercargo_host::policy::{Engine, EngineOptions, Limits, Policy};
 use tempfile::TempDir;
 
 const TOPOLOGY: &str = include_str!("../../examples/topologies/h100-nvlink.yaml");
 
-/// A policy with these settings.
-fn warden(settings: &str) -> Policy {
+/// What the policy runs on, and its component.
+fn built() -> &'static (Engine, Vec<u8>) {
     static BUILT: OnceLock<(Engine, Vec<u8>)> = OnceLock::new();
-    let (engine, component) = BUILT.get_or_init(|| {
+    BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let builder = Builder::new(root.canonicalize().unwrap()).unwrap();
         let built = builder.build_all(&["warden"]).unwrap();
         let engine = Engine::new(EngineOptions::default()).unwrap();
         (engine, std::fs::read(&built[0].path).unwrap())
-    });
+    })
+}
+
+/// A policy with these settings.
+fn warden(settings: &str) -> Serving {
+    let (engine, component) = built();
     let patient = Limits {
         deadline: std::time::Duration::from_secs(10),
         ..Limits::default()
     };
-    Policy::load(engine, component, settings, patient).unwrap()
+    let configuration = Configuration::single("site-warden", "warden.wasm");
+    Serving {
+        policy: Policy::load(engine, component, settings, patient).unwrap(),
+        entry: Arc::new(configuration.policies[0].clone()),
+        recorder: None,
+    }
 }
 
 struct Node {
     source: Arc<dyn Source>,
-    policy: Arc<Mutex<Option<Policy>>>,
+    policy: Arc<Mutex<Option<Serving>>>,
     inventory: Inventory,
     views: Views,
     _folder: TempDir,
 }
 
-fn node(policy: Option<Policy>) -> Node {
+fn node(policy: Option<Serving>) -> Node {
     let folder = tempfile::tempdir().unwrap();
     let topology = Topology::parse("node.yaml", TOPOLOGY).unwrap();
     let hardware = Simulated::open(topology, &folder.path().join("hardware")).unwrap();
@@ -97,7 +112,7 @@ impl Node {
         troubles.get(&concern).cloned().unwrap_or_default()
     }
 
-    fn serves(&mut self, policy: Option<Policy>) {
+    fn serves(&mut self, policy: Option<Serving>) {
         *self.policy.lock().unwrap() = policy;
         self.inventory.look(now());
     }
@@ -205,4 +220,48 @@ fn devices_of_another_name_are_as_ill_as_their_hardware() {
     node.happens(3, true);
     node.serves(Some(warden(r#"{"name": "site"}"#)));
     assert_eq!(node.taints(), [""; 0]);
+}
+
+#[test]
+fn what_a_policy_announces_and_judges_is_in_the_journal_and_can_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("journal");
+    let journal = Arc::new(Journal::open(&file).unwrap());
+    journal.keep(&built().1).unwrap();
+    let recorded = |settings: &str| Serving {
+        recorder: Some(Arc::clone(&journal) as Arc<dyn Recorder>),
+        ..warden(settings)
+    };
+    let mut node = node(Some(recorded(r#"{"name": "site"}"#)));
+    node.happens(3, false);
+    node.serves(Some(recorded(r#"{"name": "other", "babble": true}"#)));
+
+    let mut lines = Vec::new();
+    let bad = journal::read(&file, &mut |_, line| match line {
+        Line::Decision(one) => lines.push(format!(
+            "{} {} {}: {:?}",
+            one.policy.name,
+            one.question.hook().name(),
+            one.subject.devices.get(3).map_or("", String::as_str),
+            one.verdict
+        )),
+        other => panic!("{other:?}"),
+    });
+    assert!(bad.unwrap().is_empty());
+    let judged = "site-warden assess gpu.nvidia.com/node-1/site-3: Accepted";
+    assert_eq!(lines[..2], ["site-warden publish : Accepted", judged]);
+    assert!(lines[2].contains("Refused(\"what the policy announces cannot be published"));
+
+    let replay = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_supercargo"));
+        let output = command.args(arguments).arg(&file).output().unwrap();
+        (output.status.code(), format!("{output:?}"))
+    };
+    let (code, told) = replay(&["policy", "replay"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains(" same, 0 differ"), "{told}");
+    // They concern no claim.
+    let (code, told) = replay(&["explain", "--claim", "a"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("nothing in "), "{told}");
 }

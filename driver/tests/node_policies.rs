@@ -11,12 +11,17 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use supercargo::manifests::Manifests;
+use supercargo::policies::BUDGET;
 use supercargo::serving::{Asked, Change, Origin, Policies, watch};
 use supercargo_guest_build::Builder;
+use supercargo_host::allocator::{Allocator, Features};
 use supercargo_host::policy::{Digest, Engine, EngineOptions};
+use supercargo_host::scheduling::{Options, schedule};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -249,4 +254,42 @@ async fn a_file_whose_name_cannot_be_a_policys_is_told_once() {
     assert!(reason(watched.next().await).contains("Not_A_Name.wasm: the file's name"));
     put(&folder.path().join("good.wasm"), wasm("first-fit"));
     assert!(matches!(watched.next().await, Change::Serves { .. }));
+}
+
+#[test]
+fn a_journal_of_placements_holds_what_it_takes_to_replay_them() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gpu.wasm"), wasm("nvlink-groups")).unwrap();
+    let origin = Origin {
+        configuration: None,
+        folder: Some(folder.path().to_owned()),
+    };
+    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let journal = folder.path().join("journal");
+    let policies = Policies::new("", engine, origin).unwrap();
+    let policies = policies.recorded_in(Some(&journal)).unwrap();
+    policies.refresh();
+
+    let scene = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/scenes/nvlink.yaml");
+    let manifests = Manifests::read(&[scene]).unwrap();
+    let classes = manifests.classes();
+    let allocator = Arc::new(Allocator::new(Features::ALL, manifests.slices(), &classes));
+    let options = Options {
+        budget: BUDGET,
+        explain_all: false,
+    };
+    let placement = policies.placement(allocator);
+    schedule(
+        manifests.input(None).unwrap(),
+        &placement,
+        options,
+        &mut |_| (),
+    );
+
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_supercargo"));
+    let replayed = replay.args(["policy", "replay"]).arg(&journal);
+    let replayed = replayed.output().unwrap();
+    assert!(replayed.status.success(), "{replayed:?}");
+    let told = String::from_utf8_lossy(&replayed.stdout);
+    assert!(told.contains(" same, 0 differ"), "{told}");
 }

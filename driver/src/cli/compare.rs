@@ -17,7 +17,7 @@ use crate::policies::BUDGET;
 use crate::render::comparison::{Comparison, Contender, comparison};
 use crate::render::topology::Holder;
 use crate::render::{count, terminal};
-use crate::topology::{locality, topology};
+use crate::topology::{self, locality, topology};
 use workloads::Workloads;
 
 const EXAMPLES: &str = "\
@@ -62,6 +62,7 @@ impl Compare {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let manifests = Manifests::read(&self.manifests.files)?;
         let inventory = Inventory::new(manifests.slices());
+        topology::check(&inventory, self.contenders.group_by.as_deref())?;
         let group_by = locality(&inventory, self.contenders.group_by.as_deref());
         let allocator = manifests.allocator();
 

@@ -26,8 +26,8 @@ Exit status: 0 told, 1 the journal has nothing on this claim, 2 the journal cann
 const LONG: &str = "\
 Tell how a claim came to its devices
 
-Reads a journal (`--journal FILE` of `supercargo allocate` and `compare`) and tells everything in it \
-about one claim in the order it happened: which policy was asked on which node, what it was told, what \
+Reads a journal (what `--journal FILE` of `supercargo allocate`, `compare`, `plan`, `policy simulate`, \
+`node` and `scheduler` writes, and `policy record`) and tells everything in it about one claim in the order it happened: which policy was asked on which node, what it was told, what \
 it proposed, what the allocator said to each proposal, and what came of it.";
 
 /// Tell how a claim came to its devices

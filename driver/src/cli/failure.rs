@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Exit;
-use crate::fixtures::{BlessError, FixtureError};
+use crate::fixtures::FixtureError;
 use crate::journal::JournalError;
 use crate::manifests::ManifestError;
 use crate::node::NodeError;
@@ -36,6 +36,12 @@ pub enum Failure {
     /// Building a policy.
     #[error(transparent)]
     Build(#[from] supercargo_guest_build::BuildError),
+    /// What was built is a component that no host would load.
+    #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Unfit {
+        /// All that is wrong with it.
+        problems: Vec<supercargo_host::policy::LoadError>,
+    },
     /// The node driver.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -55,12 +61,12 @@ pub enum Failure {
         /// What was found instead.
         why: String,
     },
+    /// Groups that there are not.
+    #[error(transparent)]
+    Group(#[from] crate::topology::NoSuchAttribute),
     /// A fixture.
     #[error(transparent)]
     Fixture(#[from] FixtureError),
-    /// A fixture that cannot be blessed.
-    #[error(transparent)]
-    Bless(#[from] BlessError),
     /// A question that has no text form.
     #[error("the question cannot be written as WAVE: {0}")]
     Wave(#[from] NoWave),
@@ -124,6 +130,9 @@ impl Failure {
         match self {
             Self::Manifests(ManifestError::Documents(documents)) => {
                 documents.problems.iter().map(ToString::to_string).collect()
+            }
+            Self::Unfit { problems } => {
+                problems.iter().map(|one| format!("error: {one}")).collect()
             }
             other => vec![format!("error: {other}")],
         }

@@ -24,12 +24,21 @@ pub struct Bad {
     pub problem: String,
 }
 
-/// Hands every line that can be read to `each`, with its number, in the order written; answers the
+/// Where a line is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// Hands every line that can be read to `each`, with its place, in the order written; answers the
 /// others.
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn read(path: &Path, each: &mut dyn FnMut(usize, Line)) -> Result<Vec<Bad>, JournalError> {
+pub fn read(path: &Path, each: &mut dyn FnMut(Place<'_>, Line)) -> Result<Vec<Bad>, JournalError> {
     let mut bad = Vec::new();
     for number in (1..=KEPT).rev() {
         let full = full(path, number);
@@ -43,7 +52,7 @@ pub fn read(path: &Path, each: &mut dyn FnMut(usize, Line)) -> Result<Vec<Bad>, 
 
 fn one(
     path: &Path,
-    each: &mut dyn FnMut(usize, Line),
+    each: &mut dyn FnMut(Place<'_>, Line),
     bad: &mut Vec<Bad>,
 ) -> Result<(), JournalError> {
     let failed = |source| JournalError::Io {
@@ -82,7 +91,7 @@ fn one(
             continue;
         }
         match Line::parse(&text) {
-            Ok(line) => each(number, line),
+            Ok(line) => each(Place { path, line: number }, line),
             Err(LineError::Unreadable(error)) if error.is_eof() => {
                 wrong(
                     true,

@@ -25,13 +25,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use supercargo_host::policy::{Hook, Policy};
+use supercargo_host::policy::Hook;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::plugin::HealthReport;
-use super::slices::{self, Owner};
+use super::slices::Owner;
 use crate::devices::{Announced, HealthEvent, Source, Unit};
+use crate::serving::Serving;
 use illness::Illness;
 
 /// How long an event is waited for before other things get their turn.
@@ -40,7 +41,7 @@ const TURN: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// The policy that serves a hook for the driver's devices, asked before every use.
-pub type Policies = Arc<dyn Fn(Hook) -> Option<Policy> + Send + Sync>;
+pub type Policies = Arc<dyn Fn(Hook) -> Option<Serving> + Send + Sync>;
 
 /// What may be amiss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,13 +211,8 @@ impl Inventory {
     fn tell(&mut self, units: Vec<Unit>) -> Result<(), crate::devices::DeviceError> {
         let policy = (self.policies)(Hook::Publish);
         let teller = policy.as_ref().map(identity);
-        let by_policy = policy.map(|policy| {
-            let answer = announcement::ask(&policy, &*self.source, &self.owner, &units)?;
-            slices::check(&self.owner, &answer).map_err(|defects| {
-                format!("what the policy announces cannot be published: {defects}")
-            })?;
-            Ok::<_, String>(answer)
-        });
+        let by_policy =
+            policy.map(|policy| announcement::ask(&policy, &*self.source, &self.owner, &units));
         let trouble = match by_policy {
             Some(Ok(answer)) => {
                 self.base = answer;
@@ -292,7 +288,7 @@ impl Inventory {
 
     fn rule(&self) -> verdict::Rule {
         verdict::Rule {
-            driver: self.owner.driver.clone(),
+            owner: self.owner.clone(),
             policy: (self.policies)(Hook::Assess),
         }
     }
@@ -323,6 +319,7 @@ impl fmt::Debug for Inventory {
     }
 }
 
-fn identity(policy: &Policy) -> (String, String) {
+fn identity(serving: &Serving) -> (String, String) {
+    let policy = &serving.policy;
     (policy.digest().to_string(), policy.settings().to_owned())
 }

@@ -15,6 +15,7 @@ use supercargo_host::names;
 use supercargo_host::policy::{Digest, Limits, Registry};
 
 use super::{Change, Origin, Table};
+use crate::journal::Journal;
 use crate::policies::{self, PolicyError};
 
 /// How many components are looked at in the folder.
@@ -100,13 +101,18 @@ impl Files {
             .collect()
     }
 
-    /// Loads what changed, and says what came of it. A table where there is a new one.
-    pub(super) fn refresh(&mut self, registry: &Registry) -> (Option<Table>, Vec<Change>) {
+    /// Loads what changed, and says what came of it. A table where there is a new one. What serves is
+    /// put beside the journal, where one is kept.
+    pub(super) fn refresh(
+        &mut self,
+        registry: &Registry,
+        journal: Option<&Journal>,
+    ) -> (Option<Table>, Vec<Change>) {
         let mut changes = Vec::new();
         self.configure(&mut changes);
         let (configuration, wanted) = self.wanted(&mut changes);
         for policy in &wanted {
-            self.load(registry, policy, &mut changes);
+            self.load(registry, policy, journal, &mut changes);
         }
         let names: BTreeSet<&str> = wanted.iter().map(|policy| policy.name.as_str()).collect();
         let gone: Vec<String> = self
@@ -262,7 +268,13 @@ impl Files {
     }
 
     /// Loads a component unless nothing about it changed.
-    fn load(&mut self, registry: &Registry, wanted: &Wanted, changes: &mut Vec<Change>) {
+    fn load(
+        &mut self,
+        registry: &Registry,
+        wanted: &Wanted,
+        journal: Option<&Journal>,
+        changes: &mut Vec<Change>,
+    ) {
         let earlier = self.tried.get(&wanted.name);
         let stamp = stamp(&wanted.file).ok();
         let as_before = |tried: &Tried| {
@@ -284,6 +296,7 @@ impl Files {
                 Err(error) => Err(error.to_string()),
                 Ok(bytes) => registry
                     .load(&wanted.name, &bytes, &wanted.settings, wanted.limits)
+                    .inspect(|_| keep(journal, &bytes))
                     .map_err(|error| format!("{}: {error}", wanted.file.display())),
             };
             let last_good = || registry.get(&wanted.name).map(|policy| *policy.digest());
@@ -314,6 +327,13 @@ impl Files {
             refused,
         };
         self.tried.insert(wanted.name.clone(), tried);
+    }
+}
+
+/// Puts a component beside the journal. A policy serves without: what is said is that a replay will miss it.
+fn keep(journal: Option<&Journal>, component: &[u8]) {
+    if let Some(Err(error)) = journal.map(|journal| journal.keep(component)) {
+        tracing::error!(%error, "decisions of this component cannot be replayed");
     }
 }
 

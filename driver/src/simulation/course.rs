@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::{ResourceClaim, ResourceClaimSpec, ResourceSlice};
-use supercargo_host::objects::{Problem, plain};
-use supercargo_host::scheduling::Input;
+use serde_json::Value;
+use supercargo_host::objects::{self, Object, Plain, plain};
+use supercargo_host::scheduling::{Input, Task};
 
 use super::scenario::{Arrival, KIND, Scenario};
-use crate::input::{self, InputError, MAX_FILE_BYTES};
+use crate::claims::results;
+use crate::input::{self, InputError, Source};
 use crate::manifests::{ManifestError, Manifests};
+
+/// Copies of every node.
+const MOST_COPIES: u16 = 1_000;
 
 /// Why there is no course.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +26,6 @@ pub enum CourseError {
     /// The scenario cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// It is not YAML.
-    #[error("{}", .0.to_string().trim_start_matches("error: "))]
-    Document(Box<Problem>),
     /// The scenario is wrong.
     #[error("{file}:{line}: {path}: {message}")]
     Wrong {
@@ -71,12 +73,11 @@ impl Course {
     /// # Errors
     /// A file cannot be read, or is wrong.
     pub fn read(files: &[PathBuf], anew: bool) -> Result<Self, CourseError> {
-        if let [file] = files
-            && let Some(scenario) = scenario(file)?
-        {
+        let sources = input::read(files)?;
+        if let (Some(scenario), [file]) = (scenario(&sources)?, files) {
             return Self::of_scenario(file, scenario);
         }
-        let manifests = Manifests::read(files)?;
+        let manifests = Manifests::of(sources)?;
         let names: Vec<String> = files
             .iter()
             .map(|file| file.display().to_string())
@@ -112,7 +113,7 @@ impl Course {
         Ok(Self {
             title: file.display().to_string(),
             manifests: Manifests::read(&cluster)?,
-            copies: scenario.copies.clamp(1, 1_000),
+            copies: scenario.copies,
             kinds: scenario
                 .workloads
                 .iter()
@@ -162,7 +163,17 @@ impl Course {
     /// Never for a course that was read.
     pub fn input(&self) -> Result<Input, CourseError> {
         let mut input = self.manifests.input(None)?;
-        if self.anew {
+        if !self.anew {
+            input.tasks.retain(|task| !runs(task, &input.claims));
+        } else {
+            for task in &mut input.tasks {
+                if runs(task, &input.claims)
+                    && let Task::Pod(pod) = task
+                    && let Some(spec) = &mut pod.pod.spec
+                {
+                    spec.node_name = None;
+                }
+            }
             for claim in &mut input.claims {
                 if let Some(status) = &mut claim.status {
                     status.allocation = None;
@@ -185,31 +196,48 @@ impl Course {
             let known: BTreeSet<usize> =
                 input.tasks.iter().flat_map(super::run::claims_of).collect();
             let lone = (0..input.claims.len()).filter(|at| !known.contains(at));
-            input
-                .tasks
-                .extend(lone.map(supercargo_host::scheduling::Task::Claim));
+            input.tasks.extend(lone.map(Task::Claim));
         }
         Ok(input)
     }
 }
 
-/// The scenario in a file; none where it is something else.
-fn scenario(file: &Path) -> Result<Option<Scenario>, CourseError> {
-    if file.is_dir() || file.as_os_str() == "-" {
-        return Ok(None);
+/// The scenario, where there is one; it stands alone.
+fn scenario(sources: &[Source]) -> Result<Option<Scenario>, CourseError> {
+    for source in sources.iter().filter(|source| source.text.contains(KIND)) {
+        let among = |line: usize| CourseError::Wrong {
+            file: source.name.clone(),
+            line,
+            path: "kind".to_owned(),
+            message: format!(
+                "a {KIND} stands alone, one document in one file that is given alone; its cluster is \
+                 what it names"
+            ),
+        };
+        match plain(&source.name, &source.text) {
+            Ok(document) if document.value.get("kind").and_then(Value::as_str) == Some(KIND) => {
+                if sources.len() > 1 {
+                    return Err(among(document.line_of("kind")));
+                }
+                return read(&source.name, &document).map(Some);
+            }
+            Ok(_) => {}
+            // Several documents, or one with a mistake that is told with those of the others.
+            Err(_) => {
+                let objects = objects::read(&source.name, &source.text).objects;
+                let is_scenario = |object: &Object| matches!(object, Object::Ignored { kind, .. } if kind == KIND);
+                if let Some(found) = objects.iter().find(|one| is_scenario(&one.object)) {
+                    return Err(among(found.source.line));
+                }
+            }
+        }
     }
-    let name = file.display().to_string();
-    let bytes = input::read_bytes(file, MAX_FILE_BYTES)?;
-    let text = String::from_utf8_lossy(&bytes);
-    if !text
-        .lines()
-        .any(|line| line.trim_end() == format!("kind: {KIND}"))
-    {
-        return Ok(None);
-    }
-    let document = plain(&name, &text).map_err(CourseError::Document)?;
+    Ok(None)
+}
+
+fn read(name: &str, document: &Plain) -> Result<Scenario, CourseError> {
     let wrong = |path: String, message: String| CourseError::Wrong {
-        file: name.clone(),
+        file: name.to_owned(),
         line: document.line_of(&path),
         path,
         message,
@@ -225,5 +253,24 @@ fn scenario(file: &Path) -> Result<Option<Scenario>, CourseError> {
             ),
         ));
     }
-    Ok(Some(scenario))
+    if !(1..=MOST_COPIES).contains(&scenario.copies) {
+        let message = format!("{} is not between 1 and {MOST_COPIES}", scenario.copies);
+        return Err(wrong("copies".to_owned(), message));
+    }
+    Ok(scenario)
+}
+
+/// Whether a task is a pod that runs: all that it asked for is allocated, and it has its node.
+fn runs(task: &Task, claims: &[ResourceClaim]) -> bool {
+    let Task::Pod(pod) = task else { return false };
+    let on_node = pod
+        .pod
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.node_name.is_some());
+    let allocated = |claim: &usize| {
+        let claim = claims.get(*claim);
+        claim.is_some_and(|claim| results(claim).next().is_some())
+    };
+    on_node && super::run::claims_of(task).iter().all(allocated)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use supercargo_host::allocator::Allocator;
 use supercargo_host::placement::Placement;
-use supercargo_host::scheduling::{Input, Options, Task, schedule};
+use supercargo_host::scheduling::{Input, Options, PodOutcome, Task, schedule};
 
 use super::course::{Course, CourseError, Kind};
 use crate::claims::{device_id, results, wants};
@@ -14,7 +14,7 @@ use crate::inventory::Inventory;
 use crate::measures::{self, Devices, is_local};
 use crate::policies::BUDGET;
 use crate::render::topology::{Holder, Node};
-use crate::topology::{Holders, locality};
+use crate::topology::{Holders, Topology, locality};
 
 /// What is counted at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,7 +57,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// The mean over time.
+    /// The mean over time; where no time passes, how it is.
     pub fn mean(&self, of: impl Fn(&Sample) -> f64) -> f64 {
         let ends = self
             .samples
@@ -72,7 +72,7 @@ impl Ran {
         if self.length > 0.0 {
             sum / self.length
         } else {
-            0.0
+            self.samples.last().map_or(0.0, of)
         }
     }
 
@@ -111,13 +111,15 @@ pub fn run(
 ) -> Result<Ran, CourseError> {
     let slices = course.slices();
     let inventory = Inventory::new(&slices);
+    let group_by = locality(&inventory, group_by);
     let mut runner = Runner {
         placement,
         drawn,
         input: course.input()?,
         held: Vec::new(),
         waiting: Vec::new(),
-        group_by: locality(&inventory, group_by),
+        groups: measures::grouped(&inventory, group_by.as_deref(), &Holders::new()),
+        group_by,
         inventory,
         ran: Ran {
             name: name.to_owned(),
@@ -169,14 +171,21 @@ pub fn allocator(course: &Course) -> Arc<Allocator> {
     ))
 }
 
-/// A workload that has its devices.
+/// Who a claim is held by.
 struct Held {
-    claim: ResourceClaim,
     holder: Holder,
     until: f64,
 }
 
-/// A workload that has not.
+impl Held {
+    /// By somebody who was there before, and stays.
+    const BEFORE: Self = Self {
+        holder: Holder::Before,
+        until: f64::INFINITY,
+    };
+}
+
+/// A workload that has no devices yet.
 struct Waiting {
     claim: ResourceClaim,
     kind: usize,
@@ -187,26 +196,29 @@ struct Waiting {
 struct Runner<'a> {
     placement: &'a Placement,
     drawn: Option<f64>,
+    /// The cluster; its claims are those that have devices, and in a dump those that may yet get some.
     input: Input,
+    /// Who holds each claim.
     held: Vec<Held>,
     waiting: Vec<Waiting>,
     group_by: Option<String>,
     inventory: Inventory<'a>,
+    /// The groups, whoever has what.
+    groups: Topology,
     ran: Ran,
 }
 
 impl Runner<'_> {
     /// Claims of the manifests that have their devices keep them.
     fn before(&mut self) {
-        let claims = std::mem::take(&mut self.input.claims);
-        let allocated = claims
-            .into_iter()
-            .filter(|claim| results(claim).next().is_some());
-        self.held.extend(allocated.map(|claim| Held {
-            claim,
-            holder: Holder::Before,
-            until: f64::INFINITY,
-        }));
+        self.input
+            .claims
+            .retain(|claim| results(claim).next().is_some());
+        self.hold_all();
+    }
+
+    fn hold_all(&mut self) {
+        self.held = self.input.claims.iter().map(|_| Held::BEFORE).collect();
     }
 
     fn arrivals(&mut self, arrivals: Vec<(super::scenario::Arrival, ResourceClaim)>) {
@@ -225,12 +237,10 @@ impl Runner<'_> {
                 break;
             }
             if leaves <= comes {
-                self.held.retain(|held| held.until > now);
-                let mut still = Vec::new();
-                for one in std::mem::take(&mut self.waiting) {
-                    still.extend(self.try_to_place(one, now));
-                }
-                self.waiting = still;
+                let claims = std::mem::take(&mut self.input.claims).into_iter();
+                let held = claims.zip(std::mem::take(&mut self.held));
+                (self.input.claims, self.held) = held.filter(|(_, held)| held.until > now).unzip();
+                self.retry(now);
             } else if let Some((arrival, claim)) = arrivals.next() {
                 self.ran.arrived += 1;
                 let one = Waiting {
@@ -249,50 +259,81 @@ impl Runner<'_> {
         self.draw_if_due(f64::INFINITY);
     }
 
+    /// Tries what waits again, in order. Workloads of a kind ask for the same, so where one finds nothing
+    /// the next finds nothing either, until something is placed.
+    fn retry(&mut self, now: f64) {
+        let mut still = Vec::new();
+        let mut in_vain = BTreeSet::new();
+        for one in std::mem::take(&mut self.waiting) {
+            if in_vain.contains(&one.kind) {
+                still.push(one);
+                continue;
+            }
+            match self.try_to_place(one, now) {
+                Some(one) => {
+                    in_vain.insert(one.kind);
+                    still.push(one);
+                }
+                None => in_vain.clear(),
+            }
+        }
+        self.waiting = still;
+    }
+
     /// Gives a workload its devices, or gives it back.
     fn try_to_place(&mut self, one: Waiting, now: f64) -> Option<Waiting> {
-        let mut claims: Vec<ResourceClaim> =
-            self.held.iter().map(|held| held.claim.clone()).collect();
-        let at = claims.len();
-        claims.push(one.claim.clone());
-        let input = Input {
-            nodes: self.input.nodes.clone(),
-            claims,
-            tasks: vec![Task::Claim(at)],
-            classes: self.input.classes.clone(),
-            admin_namespaces: self.input.admin_namespaces.clone(),
-        };
-        let mut schedule = schedule(input, self.placement, OPTIONS, &mut |_| ());
-        let claim = schedule.claims.pop().map(|outcome| outcome.claim);
-        let Some(claim) = claim.filter(|claim| results(claim).next().is_some()) else {
-            return Some(one);
-        };
+        self.input.claims.push(one.claim);
+        self.schedule(Task::Claim(self.input.claims.len() - 1));
+        let placed = |claim: &ResourceClaim| results(claim).next().is_some();
+        if let Some(claim) = self.input.claims.pop_if(|claim| !placed(claim)) {
+            return Some(Waiting { claim, ..one });
+        }
         self.ran.placed += 1;
         self.ran.waited += now - one.since;
-        self.count(&claim);
+        self.count(self.input.claims.len() - 1);
         self.held.push(Held {
-            claim,
             holder: Holder::Workload(one.kind),
             until: now + one.runs,
         });
         None
     }
 
-    /// The tasks of a dump, one a minute.
+    /// Schedules one task with the cluster as it is. What became of a pod is told, of claims it shows.
+    fn schedule(&mut self, task: Task) -> Option<PodOutcome> {
+        let input = Input {
+            nodes: std::mem::take(&mut self.input.nodes),
+            claims: std::mem::take(&mut self.input.claims),
+            tasks: vec![task],
+            classes: self.input.classes.clone(),
+            admin_namespaces: self.input.admin_namespaces.clone(),
+        };
+        let schedule = schedule(input, self.placement, OPTIONS, &mut |_| ());
+        self.input.nodes = schedule.nodes;
+        let claims = schedule.claims.into_iter();
+        self.input.claims = claims.map(|outcome| outcome.claim).collect();
+        schedule.pods.into_iter().next()
+    }
+
+    fn is_open(&self, claim: usize) -> bool {
+        let claim = self.input.claims.get(claim);
+        claim.is_some_and(|claim| results(claim).next().is_none())
+    }
+
+    /// The tasks of a dump. Each stands for a moment: how things are from it to the next.
     fn dump(&mut self) {
         let tasks = std::mem::take(&mut self.input.tasks);
-        let mut claims = std::mem::take(&mut self.input.claims);
         let mut kinds: Vec<Kind> = Vec::new();
-        let mut holder: Vec<Holder> = vec![Holder::Before; claims.len()];
+        self.hold_all();
         self.ran.length = f64::from(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
-        self.resume(&claims, &holder);
-        self.sample(0.0);
+        if tasks.is_empty() {
+            self.sample(0.0);
+        }
         for (number, task) in tasks.into_iter().enumerate() {
-            let now = f64::from(u32::try_from(number).unwrap_or(u32::MAX)) + 1.0;
+            let now = f64::from(u32::try_from(number).unwrap_or(u32::MAX));
             let own: BTreeSet<usize> = claims_of(&task).into_iter().collect();
             let asked: Vec<String> = own
                 .iter()
-                .filter_map(|&at| claims.get(at))
+                .filter_map(|&at| self.input.claims.get(at))
                 .map(wants)
                 .collect();
             let kind = Kind {
@@ -306,46 +347,23 @@ impl Runner<'_> {
                     kinds.push(kind);
                     kinds.len() - 1
                 });
-            for &claim in &own {
-                if let (Some(holder), Some(claim)) = (holder.get_mut(claim), claims.get(claim))
-                    && results(claim).next().is_none()
-                {
-                    *holder = Holder::Workload(at);
+            let open: Vec<usize> = own
+                .into_iter()
+                .filter(|&claim| self.is_open(claim))
+                .collect();
+            for &claim in &open {
+                if let Some(held) = self.held.get_mut(claim) {
+                    held.holder = Holder::Workload(at);
                 }
             }
-            let open: Vec<usize> = own
-                .iter()
-                .copied()
-                .filter(|&at| {
-                    claims
-                        .get(at)
-                        .is_some_and(|claim| results(claim).next().is_none())
-                })
-                .collect();
-            let input = Input {
-                nodes: self.input.nodes.clone(),
-                claims,
-                tasks: vec![task],
-                classes: self.input.classes.clone(),
-                admin_namespaces: self.input.admin_namespaces.clone(),
+            // A pod needs a node besides its claims, which may have their devices already.
+            let is_placed = match self.schedule(task) {
+                Some(pod) => pod.result.is_ok(),
+                None => !open.iter().any(|&claim| self.is_open(claim)),
             };
-            let schedule = schedule(input, self.placement, OPTIONS, &mut |_| ());
-            claims = schedule
-                .claims
-                .into_iter()
-                .map(|outcome| outcome.claim)
-                .collect();
             self.ran.arrived += 1;
-            let done = open.iter().all(|&at| {
-                claims
-                    .get(at)
-                    .is_some_and(|claim| results(claim).next().is_some())
-            });
-            if done && !own.is_empty() {
-                self.ran.placed += 1;
-            }
-            self.resume(&claims, &holder);
-            for claim in open.iter().filter_map(|&at| claims.get(at)) {
+            self.ran.placed += usize::from(is_placed);
+            for &claim in &open {
                 self.count(claim);
             }
             self.sample_waiting(now, self.ran.arrived - self.ran.placed);
@@ -354,24 +372,9 @@ impl Runner<'_> {
         self.draw_if_due(f64::INFINITY);
     }
 
-    fn resume(&mut self, claims: &[ResourceClaim], holders: &[Holder]) {
-        let held = claims
-            .iter()
-            .zip(holders)
-            .filter(|(claim, _)| results(claim).next().is_some());
-        self.held = held
-            .map(|(claim, holder)| Held {
-                claim: claim.clone(),
-                holder: *holder,
-                until: f64::INFINITY,
-            })
-            .collect();
-    }
-
-    fn count(&mut self, claim: &ResourceClaim) {
-        let topology =
-            measures::grouped(&self.inventory, self.group_by.as_deref(), &Holders::new());
-        if let Some(local) = is_local(claim, &topology) {
+    fn count(&mut self, claim: usize) {
+        let claim = self.input.claims.get(claim);
+        if let Some(local) = claim.and_then(|claim| is_local(claim, &self.groups)) {
             self.ran.several += 1;
             self.ran.together += usize::from(local);
         }
@@ -379,8 +382,8 @@ impl Runner<'_> {
 
     fn holders(&self) -> Holders {
         let mut holders = Holders::new();
-        for held in &self.held {
-            let own = results(&held.claim).filter(|result| result.admin_access != Some(true));
+        for (claim, held) in self.input.claims.iter().zip(&self.held) {
+            let own = results(claim).filter(|result| result.admin_access != Some(true));
             holders.extend(own.map(|result| (device_id(result), held.holder)));
         }
         holders

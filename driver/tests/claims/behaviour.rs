@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -328,6 +329,14 @@ async fn what_policies_plan_is_in_the_journal() {
         "{:?}",
         decision.verdict
     );
+
+    // The component lies beside it, so it decides the same again.
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_supercargo"));
+    replay.args(["policy", "replay"]).arg(node.journal());
+    let replayed = replay.output().unwrap();
+    assert!(replayed.status.success(), "{replayed:?}");
+    let told = String::from_utf8_lossy(&replayed.stdout);
+    assert!(told.contains(" same, 0 differ"), "{told}");
 }
 
 #[tokio::test]

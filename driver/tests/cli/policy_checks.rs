@@ -94,3 +94,28 @@ fn a_difference_from_the_contract_is_shown_with_its_line() {
     let (_folder, file) = written("other.wasm", text);
     snapshot("difference", &told(&file, &["policy", "check"]));
 }
+
+#[test]
+fn what_cannot_be_called_without_settings_is_not_good() {
+    let policy = super::component("vendor-settings");
+    let check = |more: &[&str]| super::supercargo(&[&["policy", "check", &policy], more].concat());
+    let none = check(&[]);
+    assert_eq!(none.status.code(), Some(1), "{}", super::told(&none));
+    assert!(super::told(&none).contains("no hook was called: "));
+    assert!(super::told(&none).contains("give --settings"));
+    let json = super::json(&check(&["-o", "json"]));
+    assert_eq!(json["good"], false);
+}
+
+#[test]
+fn several_components_are_one_list() {
+    let (first, second) = (
+        super::component("first-fit"),
+        super::component("spread-numa"),
+    );
+    let output = super::supercargo(&["policy", "check", &first, &second, "-o", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", super::told(&output));
+    let list = super::json(&output);
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(list[1]["good"], true);
+}

@@ -126,14 +126,22 @@ pub struct PolicyUsed {
 }
 
 impl PolicyUsed {
+    /// Whether the settings are those whose digest was written down.
+    #[must_use]
+    pub fn has_its_settings(&self) -> bool {
+        let text = Value::Object(self.settings.clone()).to_string();
+        Digest::of(text.as_bytes()) == self.settings_digest
+    }
+
     pub(super) fn new(name: &str, policy: &Policy) -> Self {
-        let settings = policy.settings();
+        // As it is written down, whatever the spacing that the policy was loaded with.
+        let written: Value = serde_json::from_str(policy.settings()).unwrap_or_default();
         Self {
             name: name.to_owned(),
             version: policy.description().version.to_string(),
             digest: *policy.digest(),
-            settings: serde_json::from_str(settings).unwrap_or_default(),
-            settings_digest: Digest::of(settings.as_bytes()),
+            settings: written.as_object().cloned().unwrap_or_default(),
+            settings_digest: Digest::of(written.to_string().as_bytes()),
             interests: policy.description().interests.clone(),
             limits: Some(*policy.limits()).filter(|limits| *limits != Limits::default()),
         }

@@ -13,6 +13,8 @@ pub enum Replayed {
     Same,
     /// Something else.
     Different(Box<Reply>),
+    /// The line says of its policy what is not so: it was changed since it was written.
+    Altered(String),
     /// The two cannot be compared, for this reason.
     Incomparable(String),
 }
@@ -21,10 +23,14 @@ pub enum Replayed {
 ///
 /// The policy is to run with the recorded settings and limits. It may be another version: then a
 /// different answer is no fault, but a question that was made for other declared interests does not
-/// fit it.
+/// fit it. The recorded component itself is what its line says, or the line is not as it was written.
 #[must_use]
 pub fn replay(recorded: &Recorded, policy: &Policy) -> Replayed {
+    let recorded_one = recorded.policy.digest == *policy.digest();
     if recorded.policy.interests != policy.description().interests {
+        if recorded_one {
+            return Replayed::Altered("the component declares other interests".to_owned());
+        }
         return Replayed::Incomparable(
             "it declares other attributes, capacities or context than the version that was asked, \
              so the recorded question does not fit it; record anew"
@@ -37,7 +43,12 @@ pub fn replay(recorded: &Recorded, policy: &Policy) -> Replayed {
         .contains(&recorded.question.hook())
     {
         let hook = recorded.question.hook().name();
-        return Replayed::Incomparable(format!("it does not implement `{hook}`"));
+        let why = format!("it does not implement `{hook}`");
+        return if recorded_one {
+            Replayed::Altered(why)
+        } else {
+            Replayed::Incomparable(why)
+        };
     }
     let now = recorded.question.ask(policy, None);
     for (when, reply) in [("when it was recorded", &recorded.answer), ("now", &now)] {

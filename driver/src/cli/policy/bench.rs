@@ -13,7 +13,7 @@ use supercargo_host::objects::write;
 use supercargo_host::policy::{Hook, Limits, Policy};
 
 use super::Format;
-use super::test::{candidate, settings};
+use super::test::{candidate, loaded};
 use crate::cli::{Exit, Failure};
 use crate::fixtures::{self, Candidate, Case};
 use crate::policies::PolicyError;
@@ -139,10 +139,7 @@ fn load(
     cases: &[Case],
     limits: Limits,
 ) -> Result<(Policy, Duration), Failure> {
-    let settings = match settings(cases) {
-        Value::Null => "{}".to_owned(),
-        settings => settings.to_string(),
-    };
+    let settings = loaded(cases, candidate)?.settings().to_owned();
     let began = Instant::now();
     let policy = Policy::load(candidate.engine(), candidate.bytes(), &settings, limits);
     let policy = policy.map_err(|error| PolicyError::Refused {

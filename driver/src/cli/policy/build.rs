@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use clap::Args;
 use supercargo_guest_build::{Progress, Project};
+use supercargo_host::policy::{Limits, check};
 
 use super::report;
 use crate::cli::{Exit, Failure};
+use crate::policies::{self, PolicyError};
 use crate::render::style::{BAD, FAINT, GOOD, paint};
 use crate::render::terminal;
 
@@ -51,14 +53,16 @@ impl Build {
         }
         for folder in &self.folders {
             if self.watch {
-                return watch::watch(folder, || match self.build(folder) {
-                    Ok(()) => Ok(()),
-                    // A mistake in the source is what a watcher waits to see corrected.
-                    Err(Failure::Build(error)) => {
-                        anstream::eprintln!("{} {error}", paint(BAD, "error:"));
-                        Ok(())
+                return watch::watch(folder, self.output.as_deref(), || {
+                    match self.build(folder) {
+                        Ok(()) => Ok(()),
+                        // A mistake in the source is what a watcher waits to see corrected.
+                        Err(failure @ (Failure::Build(_) | Failure::Unfit { .. })) => {
+                            anstream::eprintln!("{} {failure}", paint(BAD, "error:"));
+                            Ok(())
+                        }
+                        Err(other) => Err(other),
                     }
-                    Err(other) => Err(other),
                 });
             }
             self.build(folder)?;
@@ -73,9 +77,14 @@ impl Build {
             anstream::eprintln!("{}", paint(FAINT, patience));
         }
         let built = project.build(Progress::Shown)?;
+        let engine = policies::engine().map_err(PolicyError::from)?;
+        let problems = check(&engine, &built.wasm, None, Limits::MOST).problems;
+        if !problems.is_empty() {
+            return Err(Failure::Unfit { problems });
+        }
         let mut path = built.path.clone();
         if let Some(output) = &self.output {
-            std::fs::write(output, &built.wasm)?;
+            Failure::write(output, &built.wasm)?;
             path.clone_from(output);
         }
         let exports: Vec<&str> = built

@@ -96,9 +96,11 @@ impl Check {
         match self.output {
             Format::Table => {}
             Format::Json => {
-                for value in &values {
-                    terminal::print(&format!("{value:#}\n"))?;
-                }
+                let value = match <[Value; 1]>::try_from(values) {
+                    Ok([one]) => one,
+                    Err(several) => Value::Array(several),
+                };
+                terminal::print(&format!("{value:#}\n"))?;
             }
             Format::Yaml => terminal::print(&write::yaml_values(&values))?,
         }
@@ -132,14 +134,18 @@ struct Checked {
 
 impl Checked {
     fn is_good(&self) -> bool {
-        let calls = self.calls.as_deref().unwrap_or_default();
-        self.inspection.problems.is_empty() && calls.iter().all(|call| call.fault.is_none())
+        let faultless = |calls: &Vec<Call>| calls.iter().all(|call| call.fault.is_none());
+        self.inspection.problems.is_empty() && self.calls.as_ref().is_ok_and(faultless)
     }
 
     fn problems(&self) -> String {
         let mut text = report::problems(&self.inspection);
         for cure in &self.cures {
             text.push_str(&format!("{}\n", printable(cure)));
+        }
+        if let Err(why) = &self.calls {
+            let told = printable(&format!("no hook was called: {why}"));
+            text.push_str(&format!("{} {told}\n", paint(BAD, "error:")));
         }
         for call in self.calls.as_deref().unwrap_or_default() {
             if let Some(fault) = &call.fault {
@@ -195,12 +201,16 @@ impl Checked {
         match &self.calls {
             Ok(calls) if calls.is_empty() => {}
             Ok(calls) => text.push_str(&format!("\n{}", calls::table(calls, limits))),
-            Err(why) => line("CALLS", why),
+            Err(_) => line("CALLS", "none"),
         }
         text.push_str(&if self.is_good() {
             format!("\n{}\n", paint(GOOD, "can be loaded"))
         } else if found.problems.is_empty() {
-            format!("\n{}\n", paint(BAD, "can be loaded, but fails"))
+            let but = match &self.calls {
+                Ok(_) => "can be loaded, but fails",
+                Err(_) => "can be loaded, but not with these settings",
+            };
+            format!("\n{}\n", paint(BAD, but))
         } else {
             format!("\n{}\n", paint(BAD, "refused"))
         });

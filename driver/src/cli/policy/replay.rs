@@ -12,7 +12,7 @@ use supercargo_host::policy::{Digest, Engine, EngineOptions, Policy};
 use super::Format;
 use crate::cli::explain::report;
 use crate::cli::{Exit, Failure};
-use crate::journal::{self, JournalError};
+use crate::journal::{self, JournalError, Place};
 use crate::policies::{self, PolicyError};
 use crate::render::decision::reply;
 use crate::render::style::{BAD, FAINT, GOOD, STRONG, WAITING, paint};
@@ -81,6 +81,8 @@ struct Tally {
 
 #[derive(Debug)]
 struct Difference {
+    /// The file's name.
+    file: String,
     line: usize,
     claim: String,
     node: String,
@@ -94,7 +96,7 @@ impl Replay {
         let mut components = Components::new(&self.journal, self.policy.as_deref())?;
         let mut tallies: BTreeMap<(String, String, Digest), Tally> = BTreeMap::new();
         let mut failure = None;
-        let bad = journal::read(&self.journal, &mut |number, line| {
+        let bad = journal::read(&self.journal, &mut |place, line| {
             let Line::Decision(decision) = line else {
                 return;
             };
@@ -111,7 +113,7 @@ impl Replay {
                 Ok((outcome, recorded)) => {
                     let tally = tallies.entry(key).or_default();
                     tally.recorded = recorded;
-                    tally.add(number, &decision, outcome);
+                    tally.add(place, &decision, outcome);
                 }
                 Err(error) => failure = Some(error),
             }
@@ -140,19 +142,29 @@ impl Replay {
 }
 
 impl Tally {
-    fn add(&mut self, line: usize, decision: &Recorded, outcome: Replayed) {
-        match outcome {
-            Replayed::Same => self.same += 1,
-            Replayed::Incomparable(why) => *self.incomparable.entry(why).or_default() += 1,
-            Replayed::Different(now) => self.different.push(Difference {
-                line,
-                claim: decision.subject.claim.clone(),
-                node: decision.subject.node.clone(),
-                hook: decision.question.hook().name(),
-                before: reply(&decision.answer, &decision.subject),
-                now: reply(&now, &decision.subject),
-            }),
-        }
+    fn add(&mut self, place: Place<'_>, decision: &Recorded, outcome: Replayed) {
+        let now = match outcome {
+            Replayed::Same => {
+                self.same += 1;
+                return;
+            }
+            Replayed::Incomparable(why) => {
+                *self.incomparable.entry(why).or_default() += 1;
+                return;
+            }
+            Replayed::Different(now) => reply(&now, &decision.subject),
+            Replayed::Altered(why) => vec![format!("the line was changed: {why}")],
+        };
+        let file = place.path.file_name().unwrap_or_default();
+        self.different.push(Difference {
+            file: file.to_string_lossy().into_owned(),
+            line: place.line,
+            claim: decision.subject.claim.clone(),
+            node: decision.subject.node.clone(),
+            hook: decision.question.hook().name(),
+            before: reply(&decision.answer, &decision.subject),
+            now,
+        });
     }
 
     fn all(&self) -> usize {
@@ -194,6 +206,11 @@ impl Components {
     /// Makes a decision again; whether the recorded component answered.
     fn replay(&mut self, decision: &Recorded) -> Result<(Replayed, bool), Failure> {
         let used = &decision.policy;
+        // What was changed so may not even load.
+        if !used.has_its_settings() {
+            let why = "the settings are not those whose digest stands there";
+            return Ok((Replayed::Altered(why.to_owned()), self.given.is_none()));
+        }
         let found = self.loaded.iter().position(|(known, _)| known == used);
         if found.is_none() {
             let policy = match self.load(used)? {
@@ -289,7 +306,10 @@ fn table(tallies: &BTreeMap<(String, String, Digest), Tally>) -> String {
             ));
         }
         for one in tally.different.iter().take(TOLD) {
-            let mut place = format!("line {}: {} for {}", one.line, one.hook, one.claim);
+            let mut place = format!("{}:{}: {}", one.file, one.line, one.hook);
+            if !one.claim.is_empty() {
+                place.push_str(&format!(" for {}", one.claim));
+            }
             if !one.node.is_empty() {
                 place.push_str(&format!(" on {}", one.node));
             }
@@ -316,7 +336,7 @@ fn table(tallies: &BTreeMap<(String, String, Digest), Tally>) -> String {
 fn value(tallies: &BTreeMap<(String, String, Digest), Tally>) -> Value {
     let policies = tallies.iter().map(|((name, version, digest), tally)| {
         let different = tally.different.iter().map(|one| {
-            json!({"line": one.line, "claim": one.claim, "node": one.node, "hook": one.hook, "before": one.before, "now": one.now})
+            json!({"file": one.file, "line": one.line, "claim": one.claim, "node": one.node, "hook": one.hook, "before": one.before, "now": one.now})
         });
         json!({
             "name": name,

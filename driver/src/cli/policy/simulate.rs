@@ -10,11 +10,13 @@ use super::Format;
 use crate::cli::contenders::Contenders;
 use crate::cli::journaled::JournalFlag;
 use crate::cli::{Exit, Failure};
+use crate::inventory::Inventory;
 use crate::render::style::{GOOD, PLAIN, STRONG, paint};
 use crate::render::table::{Cell, Column, Table};
 use crate::render::{count, terminal};
 use crate::simulation::page::{self, Row};
 use crate::simulation::{self, Course, Ran};
+use crate::topology;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,6 +91,7 @@ impl Simulate {
         let journal = self.journal.open()?;
         let placements = self.contenders.placements(&allocator, journal.as_ref())?;
         let by = self.contenders.group_by.as_deref();
+        topology::check(&Inventory::new(&course.slices()), by)?;
         let mut drawn = f64::INFINITY;
         if let Some((name, first_fit)) = placements.first()
             && self.html.is_some()

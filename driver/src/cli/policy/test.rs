@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use supercargo_guest_build::{Progress, Project};
 use supercargo_host::journal::Question;
 use supercargo_host::objects::write;
-use supercargo_host::policy::{Hook, Limits};
+use supercargo_host::policy::{Hook, Limits, Policy};
 
 use super::Format;
 use crate::cli::{Exit, Failure};
@@ -124,10 +124,13 @@ impl Test {
         }
         let mut results = Vec::new();
         for case in &cases {
-            let ran = fixtures::run(case, &candidate)?;
-            let blessed = self.bless && !ran.problems.is_empty();
-            if blessed {
-                fixtures::bless(case, &ran)?;
+            let mut ran = fixtures::run(case, &candidate)?;
+            let mut blessed = false;
+            if self.bless && !ran.problems.is_empty() {
+                match fixtures::bless(case, &ran, &candidate) {
+                    Ok(()) => blessed = true,
+                    Err(why) => ran.problems.push(format!("not blessed: {why}")),
+                }
             }
             results.push(Tested { case, ran, blessed });
         }
@@ -138,8 +141,9 @@ impl Test {
                 junit::report(&candidate.name, &results, found.as_ref())?,
             )?;
         }
-        let (_, policy) = candidate.load(&settings(&cases))?;
-        let hooks = &policy.description().hooks;
+        let policy = loaded(&cases, &candidate).ok();
+        let hooks = policy.map(|policy| policy.description().hooks.clone());
+        let hooks = &hooks.unwrap_or_default();
         let failed = results.iter().any(Tested::failed)
             || found.as_ref().is_some_and(random::Search::failed);
         terminal::print(&match self.output {
@@ -192,11 +196,15 @@ pub(super) fn candidate(
     Ok(Candidate::new(file, bytes, limits)?)
 }
 
-/// Settings that the policy takes: those of a fixture, for a policy that insists on some.
-pub(super) fn settings(cases: &[Case]) -> Value {
+/// The policy with settings that it takes: those of a fixture, for a policy that insists on some.
+pub(super) fn loaded(cases: &[Case], candidate: &Candidate) -> Result<Policy, PolicyError> {
     let own = cases.iter().map(|case| &case.fixture.settings);
-    let mut own = own.filter(|settings| !settings.is_null());
-    own.next().cloned().unwrap_or_default()
+    let own = own.filter(|settings| !settings.is_null());
+    let mut tried = own.chain([&Value::Null]).map(|one| candidate.load(one));
+    let found = tried.find(Result::is_ok);
+    found
+        .unwrap_or_else(|| candidate.load(&Value::Null))
+        .map(|(_, policy)| policy)
 }
 
 fn coverage(results: &[Tested<'_>], hooks: &[Hook]) -> BTreeMap<Hook, usize> {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::resource::v1::ResourceClaim;
-use supercargo_host::journal::{Question, Recorded, Reply, Subject, Verdict};
+use supercargo_host::journal::{Question, Reply, Subject, Verdict};
 use supercargo_host::plan::{Approved, ClaimOnNode, Part, Step, check, question};
 use supercargo_host::policy::configuration::CandidateParameters;
 use supercargo_host::policy::types::ParameterSource;
@@ -213,9 +213,10 @@ impl Planners {
             let checked = check(plan, &part.claim, &serving.entry.grants);
             checked.map_err(|refused| refused.to_string())
         });
-        self.record(&serving, &part.claim, || {
+        serving.record(|| {
             let verdict = verdict(&reply, &approved);
-            (Question::Unprepare(asked), reply, verdict)
+            let subject = Subject::of(&part.claim);
+            (subject, Question::Unprepare(asked), reply, verdict)
         });
         Ok(approved?.steps().to_vec())
     }
@@ -235,9 +236,10 @@ impl Planners {
                 json: parameters.json.as_str().into(),
             };
             let answer = serving.policy.validate(&candidate, None);
-            self.record(serving, claim, || {
+            serving.record(|| {
                 let reply = Reply::of(&answer, Reply::Violations);
-                (Question::Validate(candidate), reply, Verdict::Accepted)
+                let question = Question::Validate(candidate);
+                (Subject::of(claim), question, reply, Verdict::Accepted)
             });
             let violations = answer.map_err(|source| failed(serving, Hook::Validate, source))?;
             if !violations.is_empty() {
@@ -264,33 +266,11 @@ impl Planners {
                     refused,
                 })
             });
-        self.record(serving, claim, || {
+        serving.record(|| {
             let verdict = verdict(&reply, &approved);
-            (Question::Prepare(asked), reply, verdict)
+            (Subject::of(claim), Question::Prepare(asked), reply, verdict)
         });
         approved
-    }
-
-    /// Writes down what was asked about a claim, where a journal is kept.
-    fn record(
-        &self,
-        serving: &Serving,
-        claim: &ClaimOnNode,
-        decision: impl FnOnce() -> (Question, Reply, Verdict),
-    ) {
-        if let Some(recorder) = self.policies.recorder() {
-            let (question, reply, verdict) = decision();
-            let Serving { policy, entry } = serving;
-            let subject = Subject::of(claim);
-            recorder.record(Recorded::new(
-                &entry.name,
-                policy,
-                subject,
-                question,
-                reply,
-                verdict,
-            ));
-        }
     }
 
     /// Settles what steps leave open and reads what they will change.

@@ -8,30 +8,54 @@ use k8s_openapi::api::resource::v1::{
     DeviceAttribute, DeviceCapacity, DeviceCounterConsumption, DeviceTaint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
+use supercargo_host::journal::{Question, Reply, Subject, Verdict};
 use supercargo_host::policy::inventory::{
     self as asked, Announcement, Hardware, PublishedCapacity, RequestPolicy, TaintEffect,
 };
 use supercargo_host::policy::types::Value;
-use supercargo_host::policy::{Policy, Quantity, Texts};
+use supercargo_host::policy::{Quantity, Texts};
 use supercargo_host::quantity;
 
 use crate::devices::{Announced, AnnouncedDevice, Fact, Source, Unit};
-use crate::node::slices::Owner;
+use crate::node::slices::{self, Owner};
+use crate::serving::Serving;
 
-/// Asks the policy what is announced. The error is why it did not say, or what is wrong with it.
+/// Asks the policy what is announced. The error is why it did not say, or why it cannot be published.
 pub(super) fn ask(
-    policy: &Policy,
+    serving: &Serving,
     source: &dyn Source,
     owner: &Owner,
     units: &[Unit],
 ) -> Result<Announced, String> {
-    let named = policy.description().interests.node_name;
+    let description = serving.policy.description();
+    let named = description.interests.node_name;
     let hardware = hardware(source.name(), named.then_some(owner.node.as_str()), units);
-    let name = &policy.description().name;
-    let answer = policy
-        .publish(&hardware, None)
-        .map_err(|error| format!("policy {name}: {error}"))?;
-    read(&answer, units).ok_or_else(|| format!("policy {name}: a position is out of range"))
+    let name = &description.name;
+    let answer = serving.policy.publish(&hardware, None);
+    let announced = match &answer {
+        Err(error) => Err(format!("policy {name}: {error}")),
+        Ok(answer) => read(answer, units)
+            .ok_or_else(|| format!("policy {name}: a position is out of range"))
+            .and_then(|announced| {
+                slices::check(owner, &announced).map_err(|defects| {
+                    format!("what the policy announces cannot be published: {defects}")
+                })?;
+                Ok(announced)
+            }),
+    };
+    serving.record(|| {
+        let subject = Subject {
+            node: owner.node.clone(),
+            ..Subject::default()
+        };
+        let verdict = match (&answer, &announced) {
+            (Ok(_), Err(reason)) => Verdict::Refused(reason.clone()),
+            _ => Verdict::Accepted,
+        };
+        let reply = Reply::of(&answer, Reply::Announcement);
+        (subject, Question::Publish(hardware), reply, verdict)
+    });
+    announced
 }
 
 /// Hardware as a policy is asked about it.

@@ -6,11 +6,15 @@
 
 use std::sync::Arc;
 
+use supercargo_host::journal::{Question as Written, Reply, Subject, Verdict};
 use supercargo_host::names;
+use supercargo_host::policy::CallError;
 use supercargo_host::policy::inventory::{
     CurrentTaint, HealthEvent as Asked, Incident, TaintChange, TaintEffect,
 };
-use supercargo_host::policy::{CallError, Policy};
+
+use crate::node::slices::Owner;
+use crate::serving::Serving;
 
 /// Xids that an application causes: the GPU is as good as before.
 const OF_APPLICATIONS: [i64; 6] = [13, 31, 43, 45, 68, 109];
@@ -21,9 +25,9 @@ const MOST_MESSAGE: usize = 1024;
 /// Who judges.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub(super) driver: String,
+    pub(super) owner: Owner,
     /// The policy that assesses, if one does.
-    pub(super) policy: Option<Policy>,
+    pub(super) policy: Option<Serving>,
 }
 
 /// A taint.
@@ -69,7 +73,7 @@ impl Rule {
             (source, code) => (source, code.to_string(), TaintEffect::NoSchedule),
         };
         Mark {
-            key: format!("{}/{what}", self.driver),
+            key: format!("{}/{what}", self.owner.driver),
             value,
             effect,
         }
@@ -80,8 +84,8 @@ impl Rule {
     /// # Errors
     /// It gave no answer, or one that cannot be announced: the built-in rule decides.
     pub(super) fn of_policy(&self, question: &Question<'_>) -> Option<Result<Vec<Change>, String>> {
-        let policy = self.policy.as_ref()?;
-        let name = &policy.description().name;
+        let serving = self.policy.as_ref()?;
+        let name = &serving.policy.description().name;
         let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let taints = question.taints.iter();
         let incident = Incident {
@@ -102,8 +106,12 @@ impl Rule {
                 seconds_since_first: question.seconds,
             },
         };
-        Some(match policy.assess(&incident, None) {
+        let answer = serving.policy.assess(&incident, None);
+        let reply = Reply::of(&answer, Reply::Changes);
+        let mut verdict = Verdict::Accepted;
+        let judged = match answer {
             Ok(changes) => self.read(changes).map_err(|problem| {
+                verdict = Verdict::Refused(problem.clone());
                 format!(
                     "policy {name}: what follows from {} {}: {problem}",
                     question.source, question.code
@@ -115,12 +123,29 @@ impl Rule {
                 Ok(Vec::new())
             }
             Err(error) => Err(format!("policy {name}: {error}")),
-        })
+        };
+        serving.record(|| {
+            let subject = self.subject(&question.devices);
+            (subject, Written::Assess(incident), reply, verdict)
+        });
+        Some(judged)
+    }
+
+    fn subject(&self, devices: &[Arc<str>]) -> Subject {
+        let Owner { driver, node } = &self.owner;
+        let devices = devices.iter();
+        Subject {
+            node: node.clone(),
+            devices: devices
+                .map(|device| format!("{driver}/{node}/{device}"))
+                .collect(),
+            ..Subject::default()
+        }
     }
 
     fn read(&self, changes: Vec<TaintChange>) -> Result<Vec<Change>, String> {
         let at = |device: u32| usize::try_from(device).unwrap_or(usize::MAX);
-        let domain = format!("{}/", self.driver);
+        let domain = format!("{}/", self.owner.driver);
         changes
             .into_iter()
             .map(|change| match change {

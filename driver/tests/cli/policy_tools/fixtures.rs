@@ -53,6 +53,174 @@ fn what_differs_is_told_reported_and_blessed() {
     assert_eq!(supercargo(&flags).status.code(), Some(0));
 }
 
+/// Blesses with `first-fit` or `brittle` a fixture that must not change, and gives back what is said.
+fn not_blessed(name: &str, policy: &str, text: &str) -> String {
+    let folder = TempDir::new().unwrap();
+    let file = write(&folder, name, text);
+    let component = component(policy);
+    let flags = ["policy", "test", path(&folder), "--policy", &component];
+    let output = supercargo(&[&flags[..], &["--bless"]].concat());
+    let said = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), text, "{said}");
+    assert!(
+        said.contains("FAILED") && !said.contains("blessed\n"),
+        "{said}"
+    );
+    // Columns are wrapped.
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+const DEVICES: &str = "driver: gpu.example.com\ndevices: [{name: gpu-0}, {name: gpu-1}]\n";
+
+#[test]
+fn what_no_fixture_can_expect_is_not_blessed_and_costs_no_fixture() {
+    let one = format!("{DEVICES}requests: [{{name: gpu, count: 1}}]\n");
+    let three = format!("{DEVICES}requests: [{{name: gpu, count: 3}}]\nexpect: {{gpu: [gpu-0]}}\n");
+    for (text, policy) in [
+        (
+            format!("{one}settings: {{nonsense: 1}}\nexpect: {{gpu: [gpu-1]}}\n"),
+            "brittle",
+        ),
+        (
+            format!("{one}hook: validate\nquestion: {{}}\nanswer: []\n"),
+            "brittle",
+        ),
+        (three, "brittle"),
+        (
+            format!(
+                "{one}expect: {{gpu: [gpu-1]}}\nthen: [{{requests: [{{name: all, count: 2}}]}}]\n"
+            ),
+            "brittle",
+        ),
+        (
+            format!("{one}hook: prepare\nplan: {{actions: []}}\nthen: 1\n").replace(
+                "then: 1\n",
+                "expect: {gpu: [gpu-1]}\nsettings: {fault: trapsAtThree, nonsense: 2}\n",
+            ),
+            "brittle",
+        ),
+    ] {
+        let said = not_blessed("a.yaml", policy, &text);
+        assert!(said.contains("not blessed:"), "{text}\n{said}");
+    }
+    let json = r#"{"driver": "a.example", "devices": [{"name": "a"}, {"name": "b"}],
+        "requests": [{"name": "r"}], "expect": {"r": ["b"]}}"#;
+    let said = not_blessed("a.json", "brittle", json);
+    assert!(said.contains("is JSON, and only YAML"), "{said}");
+}
+
+#[test]
+fn one_that_traps_keeps_no_other_from_being_blessed() {
+    let folder = TempDir::new().unwrap();
+    let traps = format!(
+        "{DEVICES}requests: [{{name: gpu, count: 2}}]\nhook: prepare\nsettings: {{fault: trapsWhenPreparing}}\nplan: {{actions: []}}\n"
+    );
+    let trapping = write(&folder, "a.yaml", &traps);
+    let other = write(
+        &folder,
+        "b.yaml",
+        "driver: gpu.example.com\ndevices: [{name: \"0\"}, {name: \"true\"}]\nexpect:\n  \"no\": [\"true\"]\n# kept\n  more: [x]\nrequests: [{name: \"no\", count: 2}]\n",
+    );
+    let policy = component("brittle");
+    let flags = ["policy", "test", path(&folder), "--policy", &policy];
+    let output = supercargo(&[&flags[..], &["--bless"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(std::fs::read_to_string(trapping).unwrap(), traps);
+    assert_eq!(
+        std::fs::read_to_string(&other).unwrap(),
+        "driver: gpu.example.com\ndevices: [{name: \"0\"}, {name: \"true\"}]\n# kept\nrequests: [{name: \"no\", count: 2}]\nexpect:\n  \"no\": [\"0\", \"true\"]\n"
+    );
+    let alone = ["policy", "test", &other, "--policy", &policy];
+    assert_eq!(supercargo(&alone).status.code(), Some(0));
+}
+
+#[test]
+fn a_claim_that_comes_later_must_be_answered_too() {
+    let folder = TempDir::new().unwrap();
+    write(
+        &folder,
+        "later.yaml",
+        &format!("{DEVICES}- {{name: gpu-2}}\nrequests: [{{name: gpu}}]\nsettings: {{fault: stints}}\nthen: [{{requests: [{{name: pair, count: 2}}]}}]\n")
+            .replace("devices: [{name: gpu-0}, {name: gpu-1}]\n", "devices:\n- {name: gpu-0}\n- {name: gpu-1}\n"),
+    );
+    let output = supercargo(&[
+        "policy",
+        "test",
+        path(&folder),
+        "--policy",
+        &component("brittle"),
+        "-o",
+        "json",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let problem = json(&output)["cases"][0]["problems"][0].to_string();
+    assert!(problem.starts_with("\"then[0]: "), "{problem}");
+}
+
+#[test]
+fn wrong_settings_of_one_fixture_hide_no_other() {
+    let folder = TempDir::new().unwrap();
+    let fixture = |settings: &str| {
+        format!(
+            "{DEVICES}requests: [{{name: gpu}}]\nsettings: {settings}\nexpect: {{gpu: [gpu-0]}}\n"
+        )
+    };
+    write(&folder, "a-wrong.yaml", &fixture("{nonsense: 1}"));
+    write(&folder, "b-right.yaml", &fixture("{fault: null}"));
+    let policy = component("brittle");
+    let test = [
+        "policy",
+        "test",
+        path(&folder),
+        "--policy",
+        &policy,
+        "-o",
+        "json",
+    ];
+    let output = supercargo(&test);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let report = json(&output);
+    assert_eq!(report["cases"][0]["passed"], false);
+    assert_eq!(report["cases"][1]["passed"], true);
+    assert_eq!(report["coverage"]["prepare"], 0);
+}
+
+#[test]
+fn devices_are_compared_beside_a_plan_too() {
+    let folder = TempDir::new().unwrap();
+    let text = format!(
+        "{DEVICES}requests: [{{name: gpu}}]\nplan: {{}}\nexpect: {{gpu: [gpu-1]}}\nhook: prepare\n"
+    );
+    let file = write(&folder, "a.yaml", &text);
+    let policy = component("brittle");
+    let test = ["policy", "test", path(&folder), "--policy", &policy];
+    let output = supercargo(&test);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let blessed = supercargo(&[&test[..], &["--bless"]].concat());
+    assert_eq!(blessed.status.code(), Some(0), "{}", told(&blessed));
+    let now = std::fs::read_to_string(file).unwrap();
+    assert!(
+        now.ends_with("hook: prepare\nexpect:\n  gpu: [gpu-0]\nplan: {}\n"),
+        "{now}"
+    );
+    let asked = "hook: validate\nquestion: {}\nsettings: {leastWatts: 1, mostWatts: 2}\nexpect: {gpu: [a]}\n";
+    write(&folder, "a.yaml", asked);
+    let foreign = supercargo(&[
+        "policy",
+        "test",
+        path(&folder),
+        "--policy",
+        &component("vendor-settings"),
+    ]);
+    assert_eq!(foreign.status.code(), Some(2), "{}", told(&foreign));
+    assert!(
+        told(&foreign).contains("no claim gets devices"),
+        "{}",
+        told(&foreign)
+    );
+}
+
 #[test]
 fn a_fixture_may_hold_kubernetes_objects_and_claims_that_come_later() {
     let folder = TempDir::new().unwrap();

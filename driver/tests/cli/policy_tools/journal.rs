@@ -52,6 +52,49 @@ fn what_is_recorded_is_replayed_bit_for_bit_and_a_changed_line_is_found() {
 }
 
 #[test]
+fn a_line_that_says_otherwise_of_its_policy_is_found() {
+    let folder = TempDir::new().unwrap();
+    let journal = folder.path().join("answers.jsonl");
+    let journal = journal.to_str().unwrap();
+    let policy = component("nvlink-groups");
+    let of = "examples/policies/nvlink-groups";
+    let record = [
+        "policy",
+        "record",
+        of,
+        "--policy",
+        &policy,
+        "--journal",
+        journal,
+    ];
+    assert_eq!(supercargo(&record).status.code(), Some(0));
+    let text = std::fs::read_to_string(journal).unwrap();
+    let changes: [(&str, fn(&mut Value)); 2] = [
+        ("declares other interests", |used| {
+            used["interests"]["attributes"] = Value::Array(Vec::new())
+        }),
+        ("settings are not those", |used| {
+            used["settings"]["groupSize"] = 3.into()
+        }),
+    ];
+    for (what, change) in changes {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut line: Value = serde_json::from_str(&lines[1]).unwrap();
+        change(&mut line["decision"]["policy"]);
+        lines[1] = line.to_string();
+        std::fs::write(journal, lines.join("\n") + "\n").unwrap();
+        let replayed = supercargo(&["policy", "replay", journal]);
+        let said = told(&replayed);
+        assert_eq!(replayed.status.code(), Some(1), "{said}");
+        assert!(said.contains("answers.jsonl:2: select for "), "{said}");
+        assert!(
+            said.contains("the line was changed: ") && said.contains(what),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn decisions_of_allocate_are_replayed_and_explained() {
     let folder = TempDir::new().unwrap();
     let journal = folder.path().join("decisions.jsonl");

@@ -82,6 +82,11 @@ fn brittle(fault: &str, more: &[&str]) -> (Value, Fixture) {
     // What was found is a test that fails for as long as the fault is there.
     let again = supercargo(&["policy", "test", file, "--policy", &policy]);
     assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+    assert!(
+        !told(&again).contains("does not implement"),
+        "{}",
+        told(&again)
+    );
     (fault, fixture)
 }
 
@@ -127,6 +132,14 @@ fn a_device_that_may_not_serve_is_found_and_shrunk_to_two_requests() {
     let (fault, fixture) = brittle("stints", &[]);
     assert_eq!(fault["kind"], "wrong_count");
     assert_eq!(size(&fixture), (0, vec![2]));
+}
+
+#[test]
+fn a_fault_of_prepare_becomes_a_fixture_of_prepare() {
+    let (fault, fixture) = brittle("trapsWhenPreparing", &[]);
+    assert_eq!(fault["kind"], "crashed");
+    assert_eq!(fixture.hook.as_deref(), Some("prepare"));
+    assert_eq!(size(&fixture).0, 2, "{fixture:?}");
 }
 
 #[test]

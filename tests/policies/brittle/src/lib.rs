@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use supercargo_guest::configuration::{self, AllocatedClaim, Plan};
 use supercargo_guest::prelude::*;
 use supercargo_guest::topology::Groups;
 
@@ -33,6 +34,8 @@ pub enum Fault {
     Stints,
     /// Takes the last devices rather than the first.
     TakesTheLast,
+    /// Traps when it prepares two devices.
+    TrapsWhenPreparing,
 }
 
 impl Policy for Brittle {
@@ -95,4 +98,14 @@ fn propose(situation: Situation<'_>, last: bool) -> Proposals {
     proposal.into()
 }
 
-supercargo_guest::export!(Brittle: select);
+impl Prepare for Brittle {
+    fn prepare(brittle: &Self, claim: AllocatedClaim<'_>) -> Result<Plan, Refusal> {
+        #[expect(clippy::panic, reason = "a policy that traps is what this is for")]
+        if brittle.fault == Some(Fault::TrapsWhenPreparing) && claim.devices().count() >= 2 {
+            panic!("two devices");
+        }
+        Ok(configuration::nothing())
+    }
+}
+
+supercargo_guest::export!(Brittle: select, prepare);

@@ -1,6 +1,6 @@
 //! Building again whenever the source changes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -29,12 +29,20 @@ enum Event {
     Interrupted,
 }
 
-/// Builds at once and after every change, until Ctrl-C.
+/// Builds at once and after every change, until Ctrl-C. A change of `output` is the build's own.
 pub(super) fn watch(
     folder: &Path,
+    output: Option<&Path>,
     build: impl Fn() -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    let root = folder.canonicalize()?;
+    let cannot = |error: String| Failure::Watch {
+        folder: folder.to_owned(),
+        error,
+    };
+    let root = folder
+        .canonicalize()
+        .map_err(|error| cannot(error.to_string()))?;
+    let output = output.and_then(place);
     let (send, events) = mpsc::channel();
     let interrupted = send.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,7 +59,12 @@ pub(super) fn watch(
         let Ok(event) = event else { return };
         // Building reads every file, and that is an access.
         let is_access = matches!(event.kind, EventKind::Access(_));
-        if !is_access && event.paths.iter().any(|path| is_source(&watched, path)) {
+        if !is_access
+            && event
+                .paths
+                .iter()
+                .any(|path| output.as_ref() != Some(path) && is_source(&watched, path))
+        {
             let _ = send.send(Event::Changed);
         }
     })
@@ -59,10 +72,7 @@ pub(super) fn watch(
         watcher.watch(&root, RecursiveMode::Recursive)?;
         Ok(watcher)
     })
-    .map_err(|error| Failure::Watch {
-        folder: folder.to_owned(),
-        error: error.to_string(),
-    })?;
+    .map_err(|error| cannot(error.to_string()))?;
     loop {
         build()?;
         anstream::eprintln!(
@@ -90,6 +100,12 @@ pub(super) fn watch(
     }
     let _ = watcher.unwatch(&root);
     Ok(Exit::Done)
+}
+
+/// Where a file is, or will be, in the words of who watches: without links.
+fn place(file: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(file).ok()?.parent()?.canonicalize();
+    Some(folder.ok()?.join(file.file_name()?))
 }
 
 fn is_source(root: &Path, path: &Path) -> bool {

@@ -42,7 +42,7 @@ pub(super) fn all(
     let load = || Policy::load(candidate.engine(), candidate.bytes(), settings, limits);
     let policy = match load() {
         Ok(policy) => policy,
-        Err(error) => return Ok(Err(format!("none, for {error}; give --settings"))),
+        Err(error) => return Ok(Err(format!("{error}; give --settings"))),
     };
     let questions = Questions::new(&policy.description().interests, &[]);
     let mut calls = Vec::new();

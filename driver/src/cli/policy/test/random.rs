@@ -64,7 +64,7 @@ impl RandomFlags {
         let Some(wanted) = self.random else {
             return Ok(None);
         };
-        let (_, policy) = candidate.load(&super::settings(cases))?;
+        let policy = super::loaded(cases, candidate)?;
         let hooks = &policy.description().hooks;
         if !hooks.iter().any(|hook| ASKED.contains(hook)) {
             return Ok(Some(Search {
