@@ -11,6 +11,7 @@
 
 mod claims;
 mod pools;
+mod reach;
 mod shard;
 mod wants;
 pub mod watch;

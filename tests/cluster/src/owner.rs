@@ -1,4 +1,4 @@
-//! Supercargo as the allocator of a cluster, as `examples/scheduler/own` sets it up.
+//! Supercargo as the allocator of a [load](crate::load), as `examples/scheduler/own` sets it up.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::devices::example;
 use crate::error::{ClusterError, at};
 use crate::extender::{Extender, ExtenderOptions};
+use crate::load::{CLASS, LOAD};
 
 /// Who the extender is to the API server.
 const ACCOUNT: &str = "system:serviceaccount:supercargo:supercargo-scheduler";
@@ -22,7 +23,6 @@ pub struct Owner {
     kubeconfig: PathBuf,
     config: PathBuf,
     port: u16,
-    driver: String,
 }
 
 impl Owner {
@@ -47,13 +47,12 @@ impl Owner {
         }
     }
 
-    /// Gives Supercargo its rights, keeps everybody else from the driver's devices, and writes down its
+    /// Gives Supercargo its rights, keeps everybody else from the devices of [`LOAD`], and writes down its
     /// configuration. `folder` is where policies are that it names.
     pub async fn set_up(
         cluster: &Cluster,
         program: &Path,
         port: u16,
-        driver: &str,
         folder: &Path,
         configuration: &str,
     ) -> Result<Self, ClusterError> {
@@ -62,8 +61,10 @@ impl Owner {
             fs::read_to_string(&path).map_err(at("read", &path))
         };
         cluster.namespace(NAMESPACE).await?;
-        let guard = read("guard.yaml")?.replace("['gpu.nvidia.com']", &format!("['{driver}']"));
-        for manifest in [read("rbac.yaml")?, guard] {
+        let guard = read("guard.yaml")?.replace("['gpu.nvidia.com']", &format!("['{LOAD}']"));
+        let finalizer = read("finalizer.yaml")?;
+        let finalizer = finalizer.replace("['gpu.nvidia.com']", &format!("['{CLASS}']"));
+        for manifest in [read("rbac.yaml")?, guard, finalizer] {
             cluster.kubectl().apply(NAMESPACE, &manifest).await?;
         }
         let config = folder.join("config.yaml");
@@ -73,7 +74,6 @@ impl Owner {
             kubeconfig: cluster.kubeconfig_for(ACCOUNT, &["system:serviceaccounts"])?,
             config,
             port,
-            driver: driver.to_owned(),
         })
     }
 
@@ -86,7 +86,7 @@ impl Owner {
             kubeconfig: Some(self.kubeconfig.clone()),
             flags: vec![
                 "--mode=own".to_owned(),
-                format!("--driver={}", self.driver),
+                format!("--driver={LOAD}"),
                 format!("--config={}", self.config.display()),
                 "--lease-duration=8".to_owned(),
                 "--grace=3".to_owned(),

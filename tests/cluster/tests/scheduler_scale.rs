@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use supercargo_cluster::harness::{Bed, Outcome};
-use supercargo_cluster::load::{self, Bound, LOAD};
+use supercargo_cluster::load::{self, Bound};
 use supercargo_cluster::owning::wrongs;
 use supercargo_cluster::{Options, Owner, free_ports, supercargo, tests, until};
 use tokio::sync::OnceCell;
@@ -54,7 +54,7 @@ async fn site(bed: &Bed) -> Result<&'static Owner, Failure> {
         fs::create_dir(&folder)?;
         let configuration = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\n";
         let program = supercargo()?;
-        let owner = Owner::set_up(bed, &program, port(), LOAD, &folder, configuration);
+        let owner = Owner::set_up(bed, &program, port(), &folder, configuration);
         Ok(owner.await?)
     })
     .await

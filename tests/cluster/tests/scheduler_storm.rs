@@ -17,7 +17,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use supercargo_cluster::harness::{Bed, Outcome};
-use supercargo_cluster::load::{self, LOAD};
+use supercargo_cluster::load;
 use supercargo_cluster::owning::wrongs;
 use supercargo_cluster::{ClusterError, Options, Owner, free_ports, supercargo, tests, until};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -65,7 +65,7 @@ async fn after_a_storm_everything_is_in_its_place(bed: &Bed) -> Outcome {
     fs::create_dir(&folder)?;
     let configuration = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\n";
     let program = supercargo()?;
-    let owner = Owner::set_up(bed, &program, port(), LOAD, &folder, configuration).await?;
+    let owner = Owner::set_up(bed, &program, port(), &folder, configuration).await?;
     let namespace = bed.fresh_namespace().await?;
     for devices in [1, 2, 3] {
         load::template(&client, &namespace, &format!("t-{devices}"), devices).await?;

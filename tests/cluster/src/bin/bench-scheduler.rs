@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use supercargo_cluster::load::{self, Bound, LOAD};
+use supercargo_cluster::load::{self, Bound};
 use supercargo_cluster::metrics::{Histogram, series, sum};
 use supercargo_cluster::{
     Cluster, Extender, Options, Owner, Process, build_policy, free_ports, supercargo,
@@ -113,7 +113,7 @@ impl Site {
             fs::create_dir(&folder)?;
             build_policy(program, "nvlink-groups", &folder)?;
             let owner =
-                Owner::set_up(&cluster, program, port, LOAD, &folder, CONFIGURATION).await?;
+                Owner::set_up(&cluster, program, port, &folder, CONFIGURATION).await?;
             extender = Some(owner.start(&cluster).await?);
         }
         Ok((Self { cluster, extender }, port))
