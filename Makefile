@@ -1,5 +1,5 @@
 # Thin targets over cargo: each line can be typed by hand.
-.PHONY: demo test lint bench bench-node cluster cluster-down setup
+.PHONY: demo test lint bench bench-node bench-scheduler cluster cluster-down setup
 
 supercargo = cargo run --quiet --locked -p supercargo --
 cluster = cargo run --quiet --locked -p supercargo-cluster --bin supercargo-cluster --
@@ -18,6 +18,10 @@ test: setup
 bench-node:
 	@.ci/setup cluster
 	cargo run --release --locked --quiet -p supercargo-cluster --bin bench-node
+
+bench-scheduler:
+	@.ci/setup cluster
+	cargo run --release --locked --quiet -p supercargo-cluster --bin bench-scheduler
 
 cluster:
 	@.ci/setup cluster

@@ -165,6 +165,8 @@ impl Service {
             Err(error) => return FilterResult::error(format!("a node cannot be read: {error}")),
         };
         let pod = Pod::from(args.pod);
+        let count = nodes.names().len();
+        let _span = info_span!("filter", pod = pod.full_name(), nodes = count).entered();
         if !self.mode.concerns(&pod) {
             return nodes.filtered(|_, _| None);
         }
@@ -187,6 +189,8 @@ impl Service {
     fn prioritize(&self, args: Args) -> Result<Vec<HostPriority>, String> {
         let nodes = Candidates::of(args.nodes, args.node_names).map_err(|it| it.to_string())?;
         let pod = Pod::from(args.pod);
+        let count = nodes.names().len();
+        let _span = info_span!("prioritize", pod = pod.full_name(), nodes = count).entered();
         if !self.mode.concerns(&pod) {
             let equal = |name: &String| HostPriority {
                 host: name.clone(),
@@ -200,6 +204,7 @@ impl Service {
     fn preempt(&self, args: PreemptArgs) -> PreemptResult {
         let (pod, victims) = args.victims();
         let pod = Pod::from(pod);
+        let _span = info_span!("preempt", pod = pod.full_name(), nodes = victims.len()).entered();
         match &self.mode {
             Mode::Own { .. } if self.mode.concerns(&pod) => {
                 let answer = preempt(&self.state, &pod, victims);
@@ -318,19 +323,20 @@ impl Service {
     }
 }
 
-/// Reads a body: bounded, and with the place of what is wrong.
+/// Reads a body: bounded, and with the place of what is wrong. That place is looked for only then, for
+/// keeping track of it takes longer than reading.
 async fn read<T: DeserializeOwned>(body: Body) -> Result<T, String> {
     let bytes = timeout(ARRIVAL, to_bytes(body, BODY))
         .await
         .map_err(|_| "the request did not arrive in time".to_owned())?
         .map_err(|error| format!("the request cannot be read: {error}"))?;
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
-    let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| format!("the request is not what the extender protocol says: {error}"))?;
-    reader
-        .end()
-        .map_err(|error| format!("the request is followed by something else: {error}"))?;
-    Ok(value)
+    serde_json::from_slice(&bytes).map_err(|wrong| {
+        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+            Err(error) => format!("the request is not what the extender protocol says: {error}"),
+            Ok(_) => format!("the request is followed by something else: {wrong}"),
+        }
+    })
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {

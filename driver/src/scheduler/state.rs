@@ -13,6 +13,7 @@ mod budgets;
 mod claims;
 mod nominations;
 mod pools;
+mod reach;
 mod shard;
 mod wants;
 pub mod watch;

@@ -200,7 +200,23 @@ impl Cluster {
 
     /// The metrics of a node's kubelet, as text.
     pub async fn kubelet_metrics(&self, node: &Node) -> Result<String, ClusterError> {
-        control_plane::kubelet_metrics(self.kubeconfig(), node.port()).await
+        control_plane::metrics_at(self.kubeconfig(), node.port(), node.name()).await
+    }
+
+    /// The metrics of the scheduler, as text.
+    pub async fn scheduler_metrics(&self) -> Result<String, ClusterError> {
+        self.control_plane.scheduler_metrics().await
+    }
+
+    /// The metrics of the API server, as text.
+    pub async fn api_server_metrics(&self) -> Result<String, ClusterError> {
+        let request = http::Request::get("/metrics").body(Vec::new());
+        let request = request.map_err(|error| ClusterError::Answer {
+            what: "ask the API server for its metrics".to_owned(),
+            answer: error.to_string(),
+        })?;
+        let metrics = self.client().request_text(request).await;
+        metrics.map_err(ClusterError::api("ask the API server for its metrics"))
     }
 
     /// The cluster's own folder, which goes with it.

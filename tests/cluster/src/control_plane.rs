@@ -21,6 +21,10 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A range that no one routes to: nothing serves the addresses in it.
 const SERVICES: &str = "10.96.0.0/16";
 
+/// How many requests a second a part may make. By default that is 20 for the controllers and 50 for the
+/// scheduler, so that a burst of pods would wait for politeness alone.
+const REQUESTS: u32 = 5000;
+
 pub(crate) struct ControlPlane {
     pub(crate) processes: Vec<Process>,
     pub(crate) pki: Pki,
@@ -28,6 +32,8 @@ pub(crate) struct ControlPlane {
     pub(crate) kubeconfig: PathBuf,
     pub(crate) client: kube::Client,
     server: String,
+    /// Where the scheduler answers for itself.
+    scheduler: u16,
 }
 
 impl ControlPlane {
@@ -39,7 +45,7 @@ impl ControlPlane {
     ) -> Result<Self, ClusterError> {
         let pki = Pki::create(folder.join("pki"))?;
         pki.client("kubelets", "kube-apiserver", &["system:masters"])?;
-        let [api, etcd_clients, etcd_peers] = ports::free()?;
+        let [api, etcd_clients, etcd_peers, scheduler_port] = ports::free()?;
         let etcd = etcd(sandbox, folder, tools, etcd_clients, etcd_peers)?;
         let api_server = api_server(sandbox, &pki, tools, options, api, etcd_clients)?;
         let server = format!("https://127.0.0.1:{api}");
@@ -63,7 +69,9 @@ impl ControlPlane {
             processes.push(controllers(sandbox, &pki, tools, options, &admin)?);
         }
         if options.scheduler {
-            processes.push(scheduler(sandbox, folder, tools, options, &kubeconfig)?);
+            let configured = scheduler_configuration(folder, options, &kubeconfig)?;
+            let flags = [configured, format!("--secure-port={scheduler_port}")];
+            processes.push(scheduler(sandbox, tools, options, &kubeconfig, &flags)?);
         }
         Ok(Self {
             processes,
@@ -71,7 +79,13 @@ impl ControlPlane {
             kubeconfig,
             client,
             server,
+            scheduler: scheduler_port,
         })
+    }
+
+    /// What the scheduler says about itself.
+    pub(crate) async fn scheduler_metrics(&self) -> Result<String, ClusterError> {
+        metrics_at(&self.kubeconfig, self.scheduler, "the scheduler").await
     }
 
     /// Writes a kubeconfig for a user in some groups.
@@ -190,33 +204,54 @@ fn controllers(
                 pki.path("sa.key").display()
             ))
             .args(["--leader-elect=false", "--secure-port=0"])
-            .args(options.feature_gates_flag());
+            .args([
+                format!("--kube-api-qps={REQUESTS}"),
+                format!("--kube-api-burst={REQUESTS}"),
+            ])
+            .args(options.feature_gates_flag())
+            .args(&options.controller_flags);
     })
 }
 
-fn scheduler(
-    sandbox: &Sandbox,
+/// Writes the scheduler's configuration, and answers the flag that names it.
+fn scheduler_configuration(
     folder: &Path,
-    tools: &Tools,
     options: &Options,
     kubeconfig: &Path,
-) -> Result<Process, ClusterError> {
+) -> Result<String, ClusterError> {
     let mut configuration = options.scheduler_configuration.clone();
     for (field, value) in [
         ("apiVersion", json!("kubescheduler.config.k8s.io/v1")),
         ("kind", json!("KubeSchedulerConfiguration")),
         ("leaderElection", json!({ "leaderElect": false })),
-        ("clientConnection", json!({ "kubeconfig": kubeconfig })),
+        (
+            "clientConnection",
+            json!({ "kubeconfig": kubeconfig, "qps": REQUESTS, "burst": REQUESTS }),
+        ),
     ] {
         configuration.insert(field.to_owned(), value);
     }
     let path = folder.join("scheduler.json");
     let text = serde_json::Value::Object(configuration).to_string();
     fs::write(&path, text).map_err(at("write", &path))?;
+    Ok(format!("--config={}", path.display()))
+}
+
+fn scheduler(
+    sandbox: &Sandbox,
+    tools: &Tools,
+    options: &Options,
+    kubeconfig: &Path,
+    flags: &[String],
+) -> Result<Process, ClusterError> {
+    let kubeconfig = kubeconfig.display();
     sandbox.spawn("kube-scheduler", &tools.path("kube-scheduler"), |command| {
         command
-            .arg(format!("--config={}", path.display()))
-            .arg("--secure-port=0")
+            .args(flags)
+            .arg("--bind-address=127.0.0.1")
+            // It knows the administrator by what the API server says.
+            .arg(format!("--authentication-kubeconfig={kubeconfig}"))
+            .arg(format!("--authorization-kubeconfig={kubeconfig}"))
             .args(options.feature_gates_flag());
     })
 }
@@ -248,8 +283,12 @@ pub(crate) async fn client(kubeconfig: &Path) -> Result<kube::Client, ClusterErr
     kube::Client::try_from(config).map_err(ClusterError::api("make a client"))
 }
 
-/// What a kubelet says about itself; it knows the administrator by the certificate.
-pub(crate) async fn kubelet_metrics(kubeconfig: &Path, port: u16) -> Result<String, ClusterError> {
+/// What a part of the cluster says about itself; it knows the administrator by the certificate.
+pub(crate) async fn metrics_at(
+    kubeconfig: &Path,
+    port: u16,
+    of: &str,
+) -> Result<String, ClusterError> {
     let mut config = config(kubeconfig).await?;
     config.cluster_url = http::Uri::builder()
         .scheme("https")
@@ -259,7 +298,7 @@ pub(crate) async fn kubelet_metrics(kubeconfig: &Path, port: u16) -> Result<Stri
         .unwrap_or_default();
     // It has signed its certificate itself.
     config.accept_invalid_certs = true;
-    let asked = || format!("ask the kubelet at port {port} for its metrics");
+    let asked = || format!("ask {of} at port {port} for its metrics");
     let client = kube::Client::try_from(config).map_err(ClusterError::api(asked()))?;
     let request = http::Request::get("/metrics").body(Vec::new());
     let request = request.map_err(|error| ClusterError::Answer {

@@ -17,8 +17,10 @@ pub struct Options {
     pub api_versions: BTreeMap<String, bool>,
     /// More flags of the API server.
     pub api_server_flags: Vec<String>,
-    /// Fields of a KubeSchedulerConfiguration, such as `profiles` and `extenders`; the connection is
-    /// filled in.
+    /// More flags of the controllers.
+    pub controller_flags: Vec<String>,
+    /// Fields of a KubeSchedulerConfiguration, such as `profiles` and `extenders`; where the API server is
+    /// is filled in.
     pub scheduler_configuration: serde_json::Map<String, serde_json::Value>,
     /// Go on running when the process that started it ends, until `supercargo-cluster down`.
     pub detached: bool,
@@ -40,6 +42,16 @@ impl Options {
             controllers: true,
             scheduler: true,
             ..Self::default()
+        }
+    }
+
+    /// Controllers and a scheduler for nodes that are only objects. Nobody reports for such nodes, so
+    /// nobody minds that they are not heard of.
+    #[must_use]
+    pub fn no_kubelets() -> Self {
+        Self {
+            controller_flags: vec!["--controllers=*,-node-lifecycle-controller".to_owned()],
+            ..Self::nodes(0)
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use crate::error::ClusterError;
 
 /// So many ports that nobody listens on. All are held until the last one is known, so they differ.
-pub(crate) fn free<const N: usize>() -> Result<[u16; N], ClusterError> {
+pub fn free<const N: usize>() -> Result<[u16; N], ClusterError> {
     let mut held = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {

@@ -10,6 +10,7 @@ use supercargo_host::objects::taint_rules;
 use supercargo_host::scheduling::in_use;
 
 use super::Inner;
+use super::reach::Reach;
 use super::shard::{PoolId, Shard, shard_of};
 use crate::claims::results;
 
@@ -223,6 +224,7 @@ impl Inner {
             }
         }
         self.refresh(id);
+        self.republished(id);
         self.pools.tidy(id);
     }
 
@@ -269,6 +271,16 @@ impl Inner {
                 });
             }
             self.refresh(&id);
+            self.republished(&id);
+        }
+    }
+
+    /// Where a pool is not one node's own, what it publishes may concern any.
+    fn republished(&mut self, id: &PoolId) {
+        let era = self.tick();
+        let home = self.pools.by_id.get(id).map(|pool| &pool.home);
+        if home == Some(&Home::Everywhere) {
+            self.at(&Home::Everywhere, |shard| shard.era = era);
         }
     }
 
@@ -280,6 +292,9 @@ impl Inner {
         };
         let home = pool.home.clone();
         let room = pool.room(id);
+        let reach = (home == Home::Everywhere)
+            .then(|| Reach::of(pool.slices.values().map(|slice| &**slice)))
+            .unwrap_or_default();
         let held: Vec<Arc<ResourceClaim>> = pool.held.values().cloned().collect();
         self.at(&home, |shard| {
             let state = Arc::make_mut(&mut shard.in_use);
@@ -294,7 +309,13 @@ impl Inner {
                         entry.rooms.insert(id.clone(), room);
                     }
                 }
-                Home::Everywhere | Home::Nowhere => shard.era = tick,
+                Home::Everywhere => {
+                    let entries = shard.nodes.values_mut();
+                    for entry in entries.filter(|entry| reach.includes(&entry.node)) {
+                        entry.generation = tick;
+                    }
+                }
+                Home::Nowhere => {}
             }
         });
     }

@@ -3,7 +3,8 @@
 //! Nodes are spread over [`COUNT`] shards by name. A change rebuilds one shard of 64 rather than
 //! everything, and a snapshot of the cluster is 64 pointers: who changes a shard that somebody still looks
 //! at copies it first. A pool whose slices all name one node is *local* and lies with that node. Any
-//! other pool may reach every node, so it lies in all shards.
+//! other pool may reach every node, so it lies in all shards; who takes a device of it concerns only the nodes
+//! that reach it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher as _;

@@ -149,6 +149,38 @@ fn only_what_changed_is_asked_again() {
 }
 
 #[test]
+fn who_takes_a_racks_device_concerns_the_nodes_of_that_rack() {
+    let state = cluster(100, 0);
+    for n in 0..10 {
+        let labels = BTreeMap::from([("rack".to_owned(), "a".to_owned())]);
+        state.set_node(&format!("node-{n}"), Some(labels));
+    }
+    let mut rack = slice("rack", 2);
+    rack.spec.node_name = None;
+    rack.spec.node_selector = serde_json::from_value(json!({"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "rack", "operator": "In", "values": ["a"]}]}]}))
+    .unwrap();
+    state.set_slice("rack", Some(rack.clone()));
+    let decider = Decider::new(Arc::clone(&state));
+    state.observe(claim("a", 1, 2));
+    let pod = pod("p", "a");
+    assert_eq!(passed(filter(&decider, &pod, 100)).len(), 10);
+    assert_eq!(decider.counts(), (100, 0));
+    state.observe(holding("has", 2, "rack", &["gpu-0"], None));
+    assert_eq!(passed(filter(&decider, &pod, 100)).len(), 0);
+    assert_eq!(decider.counts(), (110, 90));
+    state.gone("uid-has");
+    assert_eq!(passed(filter(&decider, &pod, 100)).len(), 10);
+    assert_eq!(decider.counts(), (120, 180));
+    // What it publishes anew may reach others.
+    rack.spec.node_selector = None;
+    rack.spec.all_nodes = Some(true);
+    state.set_slice("rack", Some(rack));
+    assert_eq!(passed(filter(&decider, &pod, 100)).len(), 100);
+    assert_eq!(decider.counts(), (220, 180));
+}
+
+#[test]
 fn a_device_is_taken_once_however_many_decide() {
     let state = cluster(1, 8);
     let decider = Decider::new(Arc::clone(&state));

@@ -146,6 +146,14 @@ impl Process {
             .ok_or_else(gone)
     }
 
+    /// How much processor time it took so far, with all its threads.
+    pub fn processor(&self) -> Result<Duration, ClusterError> {
+        let stat = self.pid()?.and_then(stat);
+        let ticks = stat.map(|stat| stat.ticks).unwrap_or_default();
+        let each = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_millis(ticks * 1000 / each.max(1)))
+    }
+
     /// How many file descriptors it has open.
     pub fn descriptors(&self) -> Result<usize, ClusterError> {
         let gone = || ClusterError::Answer {
@@ -171,6 +179,8 @@ pub(super) struct Stat {
     parent: i32,
     /// In ticks since boot.
     pub(super) started: u64,
+    /// Of processor time, in its own and in the kernel's code.
+    ticks: u64,
     zombie: bool,
 }
 
@@ -187,6 +197,7 @@ fn read_stat(pid: &str) -> Option<Stat> {
         zombie: *words.first()? == "Z",
         parent: words.get(1)?.parse().ok()?,
         started: words.get(19)?.parse().ok()?,
+        ticks: words.get(11)?.parse::<u64>().ok()? + words.get(12)?.parse::<u64>().ok()?,
     })
 }
 
