@@ -153,7 +153,7 @@ fn who_takes_a_racks_device_concerns_the_nodes_of_that_rack() {
     let state = cluster(100, 0);
     for n in 0..10 {
         let labels = BTreeMap::from([("rack".to_owned(), "a".to_owned())]);
-        state.set_node(&format!("node-{n}"), Some(labels));
+        state.set_node(&format!("node-{n}"), Some(labels), BTreeSet::new());
     }
     let mut rack = slice("rack", 2);
     rack.spec.node_name = None;
