@@ -563,7 +563,7 @@ async fn a_policy_that_crashes_at_the_end_keeps_nothing() {
     prepare(&claims, &claim).await.unwrap();
     let warnings = claims.unprepare(&claim.uid).await.unwrap();
     assert!(
-        matches!(&warnings[..], [Warning::PolicyLeftOut { policy, .. }] if policy == "foreman")
+        matches!(&warnings[..], [Warning::PolicyLeftOut { policy, refused: false, .. }] if policy == "foreman")
     );
     assert_eq!(node.state(), before);
 
@@ -575,6 +575,28 @@ async fn a_policy_that_crashes_at_the_end_keeps_nothing() {
     let warnings = claims.unprepare(&claim.uid).await.unwrap();
     assert!(warnings[0].to_string().contains("does not serve any more"));
     assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
+async fn a_policy_that_goes_beyond_its_grants_at_the_end_has_no_say() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    let orders = json!({"unprepare": [{"exclusive": false}]});
+    node.policies(
+        json!([{"name": "foreman", "settings": orders, "grants": [{"environment": ["FOREMAN_*"]}]}]),
+        json!([{"policy": "foreman"}]),
+    );
+    let (claims, _) = node.start().await;
+    prepare(&claims, &claim).await.unwrap();
+    let warnings = claims.unprepare(&claim.uid).await.unwrap();
+    assert!(
+        matches!(
+            &warnings[..],
+            [Warning::PolicyLeftOut { refused: true, .. }]
+        ),
+        "{warnings:?}"
+    );
 }
 
 #[tokio::test]
