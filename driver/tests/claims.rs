@@ -16,6 +16,8 @@ mod faults;
 mod node;
 #[path = "claims/turns.rs"]
 mod turns;
+#[path = "claims/unasked.rs"]
+mod unasked;
 
 /// Not a test of its own: what [`faults`] runs in child processes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -502,8 +502,10 @@ impl Claims {
     async fn enter(self: &Arc<Self>) -> Result<io::Result<Held>, LockError> {
         let held = self.lock.hold().await?;
         let one = Arc::clone(&self.refreshing).lock_owned().await;
-        if self.executor.ledger.is_fresh() {
-            return Ok(Ok(held));
+        match self.executor.ledger.is_fresh() {
+            Ok(true) => return Ok(Ok(held)),
+            Ok(false) => {}
+            Err(error) => return Ok(Err(error)),
         }
         let this = Arc::clone(self);
         // Whoever asked may stop waiting: nobody works on claims before all of them are read.

@@ -300,11 +300,8 @@ pub(crate) mod tests {
     fn every_number_is_told_with_what_it_means() {
         let metrics = metrics();
         metrics.operated(Operation::Prepare, "Prepared", Duration::from_micros(800));
-        metrics.operated(
-            Operation::Prepare,
-            "InvalidParameters",
-            Duration::from_micros(300),
-        );
+        // Of several results none is known to come first.
+        metrics.operated(Operation::Prepare, "Prepared", Duration::from_micros(300));
         metrics.refused_plan("time-slicing");
         metrics.published(&slices::Status {
             writes: 4,

@@ -128,6 +128,14 @@ impl Service {
     }
 
     fn warn(&self, claim: &ClaimRef, action: &'static str, warning: &Warning) {
+        if let Warning::PolicyLeftOut {
+            policy,
+            refused: true,
+            ..
+        } = warning
+        {
+            self.metrics.refused_plan(policy);
+        }
         let message = warning.to_string();
         tracing::warn!("{message}");
         self.concerned.tell(Notice {

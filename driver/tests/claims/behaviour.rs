@@ -480,6 +480,45 @@ async fn a_prepared_claim_is_answered_for_when_its_device_is_no_longer_announced
 }
 
 #[tokio::test]
+async fn a_damaged_checkpoint_too_large_to_travel_is_still_held_and_undone() {
+    let (_folder, node) = node();
+    let large = json!({"kind": "GpuConfig", "padding": "x".repeat(200 << 10)});
+    let claim = Claim::of("a", &["gpu-0"]).parameters(large);
+    let other = Claim::of("b", &["gpu-0"]);
+    node.has(&claim);
+    node.has(&other);
+    node.foreman(json!({"prepare": [{"longTurns": true}]}));
+    let (claims, _) = node.start().await;
+    let before = node.hardware("gpu-0/time-slice");
+    prepare(&claims, &claim).await.unwrap();
+    drop(claims);
+    fs::write(node.folder.join("data/claims").join(&claim.uid), "torn").unwrap();
+
+    let (claims, recovered) = node.start().await;
+    assert!(recovered.set_aside[0].recovered);
+    assert!(refused(&claims, &other).await.contains("default/a"));
+    prepare(&claims, &claim).await.unwrap();
+    claims.unprepare(&claim.uid).await.unwrap();
+    assert_eq!(node.hardware("gpu-0/time-slice"), before);
+}
+
+#[tokio::test]
+async fn a_claim_of_an_older_api_server_is_prepared_like_any() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0", "gpu-1"])
+        .class(0, "long")
+        .before_v1();
+    fs::write(node.folder.join("version"), "v1beta1").unwrap();
+    node.has(&claim);
+    node.foreman(json!({"prepare": [{"longTurns": true}]}));
+    let (claims, _) = node.start().await;
+    let prepared = prepare(&claims, &claim).await.unwrap();
+    assert_eq!(prepared.devices.len(), 2);
+    assert_eq!(prepared.policies[0].requests, ["r0", "r1"]);
+    assert_eq!(node.hardware("gpu-1/time-slice"), "long");
+}
+
+#[tokio::test]
 async fn hardware_that_is_gone_keeps_no_claim() {
     let (_folder, node) = node();
     let claim = Claim::of("a", &["gpu-0"]);
@@ -533,7 +572,7 @@ async fn a_policy_that_crashes_at_the_end_keeps_nothing() {
     prepare(&claims, &claim).await.unwrap();
     let warnings = claims.unprepare(&claim.uid).await.unwrap();
     assert!(
-        matches!(&warnings[..], [Warning::PolicyLeftOut { policy, .. }] if policy == "foreman")
+        matches!(&warnings[..], [Warning::PolicyLeftOut { policy, refused: false, .. }] if policy == "foreman")
     );
     assert_eq!(node.state(), before);
 
@@ -545,6 +584,28 @@ async fn a_policy_that_crashes_at_the_end_keeps_nothing() {
     let warnings = claims.unprepare(&claim.uid).await.unwrap();
     assert!(warnings[0].to_string().contains("does not serve any more"));
     assert_eq!(node.state(), before);
+}
+
+#[tokio::test]
+async fn a_policy_that_goes_beyond_its_grants_at_the_end_has_no_say() {
+    let (_folder, node) = node();
+    let claim = Claim::of("a", &["gpu-0"]);
+    node.has(&claim);
+    let orders = json!({"unprepare": [{"exclusive": false}]});
+    node.policies(
+        json!([{"name": "foreman", "settings": orders, "grants": [{"environment": ["FOREMAN_*"]}]}]),
+        json!([{"policy": "foreman"}]),
+    );
+    let (claims, _) = node.start().await;
+    prepare(&claims, &claim).await.unwrap();
+    let warnings = claims.unprepare(&claim.uid).await.unwrap();
+    assert!(
+        matches!(
+            &warnings[..],
+            [Warning::PolicyLeftOut { refused: true, .. }]
+        ),
+        "{warnings:?}"
+    );
 }
 
 #[tokio::test]

@@ -113,6 +113,18 @@ impl Claim {
         self
     }
 
+    /// As an API server before v1 has it: what a request asks for is not below `exactly`.
+    pub(super) fn before_v1(mut self) -> Self {
+        self.object["apiVersion"] = json!("resource.k8s.io/v1beta1");
+        let requests = self.object["spec"]["devices"]["requests"].as_array_mut();
+        for request in requests.unwrap() {
+            let request = request.as_object_mut().unwrap();
+            let exactly = request.remove("exactly").unwrap();
+            request.extend(exactly.as_object().unwrap().clone());
+        }
+        self
+    }
+
     pub(super) fn named(&self) -> ClaimRef {
         ClaimRef {
             namespace: "default".to_owned(),
@@ -279,17 +291,21 @@ impl Node {
         .unwrap()
     }
 
-    /// An API server that has the claims in the folder `api`.
+    /// An API server that has the claims in the folder `api`, and serves the version that the file
+    /// `version` beside it names.
     fn api(&self) -> ResourceApi {
         let claims = self.folder.join("api");
+        let served = fs::read_to_string(self.folder.join("version"));
+        let served = served.unwrap_or_else(|_| "v1".to_owned());
         let answer = move |request: Request<Body>| {
             let path = request.uri().path().to_owned();
             let (status, body) = if path == "/apis" {
-                let version = json!({"groupVersion": "resource.k8s.io/v1", "version": "v1"});
+                let full = format!("resource.k8s.io/{served}");
+                let version = json!({"groupVersion": full, "version": served});
                 let group = json!({"name": "resource.k8s.io", "versions": [version]});
                 let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]});
                 (StatusCode::OK, list.to_string())
-            } else if claims.join("down").exists() {
+            } else if claims.join("down").exists() || !path.contains(&format!("/{served}/")) {
                 (StatusCode::SERVICE_UNAVAILABLE, "{}".to_owned())
             } else {
                 let name = path.rsplit('/').next().unwrap_or_default();

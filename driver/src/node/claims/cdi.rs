@@ -11,7 +11,7 @@ mod host;
 mod spec;
 
 pub use compose::variables;
-pub(super) use compose::{Composed, compose, device_names};
+pub(super) use compose::{Composed, MOST_ANNOTATION, compose, device_names};
 pub(super) use files::SpecFiles;
 pub(super) use host::HostFiles;
 pub use host::NodeError;

@@ -282,6 +282,8 @@ pub enum Warning {
         policy: String,
         /// Why.
         reason: String,
+        /// Whether its plan went beyond its grants.
+        refused: bool,
     },
     /// Something that was to be done at the end of a claim never can be, and would keep the claim for ever.
     StepLeftOut {
@@ -305,7 +307,7 @@ impl fmt::Display for Warning {
                 hand(*from_class),
                 requests.join(", ")
             ),
-            Self::PolicyLeftOut { policy, reason } => write!(
+            Self::PolicyLeftOut { policy, reason, .. } => write!(
                 out,
                 "policy {policy} had no say in unpreparing the claim: {reason}; what was done for the \
                  claim is undone all the same"

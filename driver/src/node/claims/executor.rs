@@ -11,7 +11,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use supercargo_host::plan::{ClaimOnNode, DeviceOfClaim, Step};
 
-use super::cdi::{Composed, ContainerEdits, compose, device_names};
+use super::cdi::{Composed, ContainerEdits, MOST_ANNOTATION, compose, device_names};
 use super::error::{Left, PrepareError, UnprepareError, Warning};
 use super::fault::{FaultPoint, reached};
 use super::ledger::{Entry, Ledger};
@@ -72,6 +72,7 @@ impl Executor {
             edits,
             statuses,
             ending: Vec::new(),
+            reduced: false,
             rest: Map::new(),
         };
         let (entry, sealed) = self
@@ -281,6 +282,11 @@ impl Executor {
             if self.ledger.files.has(uid).map_err(cdi)? {
                 return Ok(());
             }
+            if record.reduced {
+                let lost = "what containers saw is lost with the claim's checkpoint; delete the pods that use \
+                            the claim";
+                return Err(cdi(io::Error::other(lost)));
+            }
             let steps = record.steps.iter().map(PreparedStep::try_from);
             let steps: Vec<PreparedStep> = steps
                 .collect::<Result<_, _>>()
@@ -360,10 +366,11 @@ impl Executor {
             all.extend(of_policy.edits.clone());
             edits.push((of_policy.devices.clone(), all));
         }
+        let copy = record.copy(sealed, MOST_ANNOTATION).map_err(cdi)?;
         let spec = compose(Composed {
             kind: self.ledger.files.kind(),
             claim: &record.claim,
-            checkpoint: sealed,
+            checkpoint: &copy,
             exposures,
             edits,
         });

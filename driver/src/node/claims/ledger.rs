@@ -14,7 +14,7 @@ use super::durable::{self, Wait};
 use super::error::SetAside;
 use super::fault::{FaultPoint, reached};
 use super::record::{Record, State};
-use super::store::{Contents, Store};
+use super::store::{Contents, Store, is_exhausted};
 
 /// Bytes of a mark.
 const MOST_MARK: u64 = 64;
@@ -51,9 +51,11 @@ impl Ledger {
 
     /// Whether no other instance can have changed anything since this one read it. To be called with the
     /// lock.
-    pub(super) fn is_fresh(&self) -> bool {
-        let mark = durable::read(&self.mark, MOST_MARK);
-        mark.is_ok_and(|mark| mark.as_deref() == Some(self.own_mark.as_bytes()))
+    ///
+    /// # Errors
+    /// There is no room to open the mark. It may be this instance's own, whose claims are being worked on.
+    pub(super) fn is_fresh(&self) -> io::Result<bool> {
+        is_own(durable::read(&self.mark, MOST_MARK), &self.own_mark)
     }
 
     /// Reads everything again, and says what could not be used. To be called with the lock, when nobody in
@@ -159,5 +161,29 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_own(mark: io::Result<Option<Vec<u8>>>, own: &str) -> io::Result<bool> {
+    match mark {
+        Err(error) if is_exhausted(&error) => Err(error),
+        Err(_) => Ok(false),
+        Ok(mark) => Ok(mark.as_deref() == Some(own.as_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_mark_that_cannot_be_opened_for_want_of_room_is_not_taken_for_anothers() {
+        let failed = |errno: Errno| Err(io::Error::from(errno));
+        assert!(is_own(failed(Errno::MFILE), "own").is_err());
+        assert!(!is_own(failed(Errno::NOENT), "own").unwrap());
+        assert!(!is_own(Ok(Some(b"other".to_vec())), "own").unwrap());
+        assert!(is_own(Ok(Some(b"own".to_vec())), "own").unwrap());
     }
 }

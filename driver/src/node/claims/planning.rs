@@ -111,9 +111,10 @@ impl Planners {
                     let base = steps.len();
                     steps.extend(wanted.into_iter().map(|step| step.after(base)));
                 }
-                Err(reason) => warnings.push(Warning::PolicyLeftOut {
+                Err((reason, refused)) => warnings.push(Warning::PolicyLeftOut {
                     policy: planner.policy.clone(),
                     reason,
+                    refused,
                 }),
             }
         }
@@ -123,6 +124,7 @@ impl Planners {
                 warnings.extend(planners.iter().map(|planner| Warning::PolicyLeftOut {
                     policy: planner.policy.clone(),
                     reason: error.to_string(),
+                    refused: false,
                 }));
                 (Vec::new(), warnings)
             }
@@ -197,11 +199,12 @@ impl Planners {
         Ok(())
     }
 
-    fn ask_end(&self, claim: &ClaimOnNode, planner: &Planner) -> Result<Vec<Step>, String> {
+    /// What a policy wants done at the end, or why it has no say, and whether that is for want of grants.
+    fn ask_end(&self, claim: &ClaimOnNode, planner: &Planner) -> Result<Vec<Step>, (String, bool)> {
         let serving = self
             .policies
             .named(&planner.policy)
-            .ok_or("it does not serve any more")?;
+            .ok_or(("it does not serve any more".to_owned(), false))?;
         if !has(&serving.policy, Hook::Unprepare) {
             return Ok(Vec::new());
         }
@@ -213,12 +216,16 @@ impl Planners {
             let checked = check(plan, &part.claim, &serving.entry.grants);
             checked.map_err(|refused| refused.to_string())
         });
+        let verdict = verdict(&reply, &approved);
+        let refused = matches!(verdict, Verdict::Refused(_));
         serving.record(|| {
-            let verdict = verdict(&reply, &approved);
             let subject = Subject::of(&part.claim);
             (subject, Question::Unprepare(asked), reply, verdict)
         });
-        Ok(approved?.steps().to_vec())
+        Ok(approved
+            .map_err(|reason| (reason, refused))?
+            .steps()
+            .to_vec())
     }
 
     fn validate(&self, serving: &Serving, claim: &ClaimOnNode) -> Result<(), PrepareError> {

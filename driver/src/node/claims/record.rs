@@ -8,6 +8,7 @@
 //! can still hand its undo to the device layer. Fields that this release does not know stay in
 //! [`Record::rest`] and are written again.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub(super) struct Record {
     /// What policies wanted done at the end; there once the end has begun.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ending: Vec<Value>,
+    /// Whether this is what [`Record::copy`] left of a record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) reduced: bool,
     /// What another release wrote besides.
     #[serde(flatten)]
     pub(super) rest: Map<String, Value>,
@@ -117,6 +121,22 @@ impl Record {
             return Err(io::Error::other(large));
         }
         Ok(sealed)
+    }
+
+    /// The record for where only so many bytes fit: as it was sealed, or without what is not needed to
+    /// hold the claim's devices and to undo its steps.
+    pub(super) fn copy<'a>(&self, sealed: &'a [u8], most: usize) -> io::Result<Cow<'a, [u8]>> {
+        if sealed.len() <= most {
+            return Ok(Cow::Borrowed(sealed));
+        }
+        let mut reduced = Self {
+            edits: Vec::new(),
+            statuses: Vec::new(),
+            reduced: true,
+            ..self.clone()
+        };
+        reduced.claim.parameters.clear();
+        reduced.seal().map(Cow::Owned)
     }
 
     /// Reads the bytes of a file that is named after the claim `uid`.

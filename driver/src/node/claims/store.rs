@@ -236,7 +236,7 @@ fn parse(name: &str) -> Option<(String, State)> {
 }
 
 /// Whether this process, or the machine, has no room to open a file.
-fn is_exhausted(error: &io::Error) -> bool {
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
         .iter()

@@ -25,6 +25,8 @@ struct Sent {
 struct Server {
     sent: Arc<Mutex<Vec<Sent>>>,
     codes: Arc<Mutex<VecDeque<u16>>>,
+    /// The version that it serves; `None`: v1.
+    version: Option<&'static str>,
 }
 
 impl Server {
@@ -43,7 +45,7 @@ impl Server {
                 let (parts, body) = request.into_parts();
                 let body = body.collect_bytes().await.unwrap();
                 if parts.uri.path() == "/apis" {
-                    return Ok(answer(200, &groups()));
+                    return Ok(answer(200, &groups(server.version.unwrap_or("v1"))));
                 }
                 let body: Value = serde_json::from_slice(&body).unwrap();
                 server.sent.lock().unwrap().push(Sent {
@@ -100,10 +102,11 @@ fn merged(mut object: Value, more: Value) -> Value {
 }
 
 /// What `/apis` says.
-fn groups() -> Value {
-    let v1 = json!({"groupVersion": "resource.k8s.io/v1", "version": "v1"});
+fn groups(version: &str) -> Value {
+    let full = format!("resource.k8s.io/{version}");
+    let version = json!({"groupVersion": full, "version": version});
     json!({"kind": "APIGroupList", "apiVersion": "v1",
-        "groups": [{"name": "resource.k8s.io", "versions": [v1], "preferredVersion": v1}]})
+        "groups": [{"name": "resource.k8s.io", "versions": [version], "preferredVersion": version}]})
 }
 
 fn claim() -> ClaimRef {
@@ -213,4 +216,25 @@ async fn a_busy_server_is_asked_again_and_a_claim_that_is_gone_is_not() {
     // For an hour.
     let down = Server::answering(&[503; 120]);
     assert_eq!(down.after(vec![wanted(true)]).await.len(), 121);
+}
+
+#[tokio::test(start_paused = true)]
+async fn network_data_is_applied_in_every_version() {
+    let network = json!({"interfaceName": "net1", "ips": ["10.0.0.2/24"]});
+    for version in ["v1", "v1beta2", "v1beta1"] {
+        let mut device = device(true);
+        device.network = serde_json::from_value(network.clone()).unwrap();
+        let server = Server {
+            version: Some(version),
+            ..Server::default()
+        };
+        let wanted = News::Wanted(claim(), vec![device], Instant::now());
+        let sent = server.after(vec![wanted]).await;
+        let [Sent { uri, body, .. }] = &sent[..] else {
+            panic!("{sent:?}");
+        };
+        assert!(uri.starts_with(&format!("/apis/resource.k8s.io/{version}/")));
+        assert_eq!(body["apiVersion"], format!("resource.k8s.io/{version}"));
+        assert_eq!(body["status"]["devices"][0]["networkData"], network);
+    }
 }

@@ -9,7 +9,7 @@ use super::spec::{ContainerEdits, Device, DeviceNode, Mount, Spec};
 use crate::devices::{BindMount, DeviceFile, Exposure};
 
 /// Runtimes refuse annotations of more than 256 KiB. A larger checkpoint does not travel.
-const MOST_ANNOTATION: usize = 128 << 10;
+pub(in crate::node::claims) const MOST_ANNOTATION: usize = 128 << 10;
 
 /// What a claim's file is made of.
 pub(in crate::node::claims) struct Composed<'a> {
