@@ -15,6 +15,7 @@ mod explain;
 mod failure;
 mod filenames;
 mod journaled;
+mod limits;
 mod node;
 mod plan;
 mod policy;

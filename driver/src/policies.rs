@@ -79,9 +79,10 @@ pub fn first_fit(allocator: &Arc<Allocator>) -> Result<Placement, PolicyError> {
     ))
 }
 
-/// One policy for every request, and what it is called: its file's name.
+/// One policy for every request, under these limits, and what it is called: its file's name.
 pub fn single(
     file: &Path,
+    limits: Limits,
     allocator: &Arc<Allocator>,
     journal: Option<&Arc<Journal>>,
 ) -> Result<(String, Placement), PolicyError> {
@@ -104,7 +105,8 @@ pub fn single(
         name.chars().take(63).collect()
     };
     let configuration = Configuration::single(&name, &file.to_string_lossy());
-    let placement = load(&configuration, Path::new(""), allocator, journal)?;
+    let folder = Path::new("");
+    let placement = load(&configuration, folder, |_| limits, allocator, journal)?;
     Ok((name, placement))
 }
 
@@ -114,7 +116,9 @@ pub fn configured(
     allocator: &Arc<Allocator>,
     journal: Option<&Arc<Journal>>,
 ) -> Result<Placement, PolicyError> {
-    load(&configuration(file)?, folder(file), allocator, journal)
+    let configuration = configuration(file)?;
+    let limits = limits_of(&configuration);
+    load(&configuration, folder(file), limits, allocator, journal)
 }
 
 /// Where the relative paths of a configuration file begin.
@@ -147,10 +151,17 @@ pub fn read_configuration(name: &str, bytes: Vec<u8>) -> Result<Configuration, P
     Ok(configuration)
 }
 
-/// Loads the policies of a configuration, all or none.
+/// The limits that a configuration gives each of its policies, by position.
+pub fn limits_of(configuration: &Configuration) -> impl Fn(usize) -> Limits {
+    // Checked when the configuration was read.
+    move |position| configuration.limits(position).unwrap_or_default()
+}
+
+/// Loads the policies of a configuration, all or none, each under the limits of its position.
 pub fn load(
     configuration: &Configuration,
     folder: &Path,
+    limits: impl Fn(usize) -> Limits,
     allocator: &Arc<Allocator>,
     journal: Option<&Arc<Journal>>,
 ) -> Result<Placement, PolicyError> {
@@ -159,8 +170,7 @@ pub fn load(
         let file = folder.join(&entry.wasm);
         let bytes = component(&file)?;
         let settings = serde_json::Value::Object(entry.settings.clone()).to_string();
-        let limits = configuration.limits(position).unwrap_or_default();
-        if let Err(error) = registry.load(&entry.name, &bytes, &settings, limits) {
+        if let Err(error) = registry.load(&entry.name, &bytes, &settings, limits(position)) {
             return Err(PolicyError::Refused { file, error });
         }
         if let Some(journal) = journal {

@@ -156,6 +156,26 @@ fn what_no_host_would_load_is_not_built() -> Result<(), Failed> {
     Err(format!("{}: {why}", output.status).into())
 }
 
+/// What the README of the examples says, with limits that an interpreter needs.
+fn the_example_passes_its_fixtures(language: Language) -> Result<(), Failed> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/languages");
+    let folder = match language {
+        Language::Rust => "rust",
+        Language::C => "c",
+        Language::JavaScript => "javascript",
+        Language::Python => "python",
+    };
+    let report = run(
+        &examples,
+        &["policy", "test", folder, "--most", "-o", "json"],
+    )?;
+    let report: Value = serde_json::from_str(&report)?;
+    if report["coverage"]["select"] == 2 {
+        return Ok(());
+    }
+    Err(format!("not all cases were asked: {report}").into())
+}
+
 /// A policy in Rust is ordinary Rust, and its own tests pass without WebAssembly.
 fn the_tests_in_rust_pass_natively() -> Result<(), Failed> {
     let (_empty, folder) = begins(Language::Rust, &Hook::ALL)?;
@@ -285,6 +305,10 @@ fn main() -> ExitCode {
                 Box::new(move || is_tested_as_it_stands(language, &hooks)),
             );
         }
+        add(
+            format!("the_example_in_{}_passes_its_fixtures", flag(language)),
+            Box::new(move || the_example_passes_its_fixtures(language)),
+        );
         match language {
             Language::Rust => add(
                 "the_tests_in_rust_pass_natively".to_owned(),

@@ -7,6 +7,7 @@ use clap::Args;
 use supercargo_host::allocator::Allocator;
 use supercargo_host::placement::Placement;
 
+use super::limits::LimitsFlag;
 use crate::journal::Journal;
 use crate::policies::{self, PolicyError};
 
@@ -25,6 +26,9 @@ pub(super) struct Contenders {
     #[arg(long = "config", value_name = "FILE.yaml")]
     configs: Vec<PathBuf>,
 
+    #[command(flatten)]
+    limits: LimitsFlag,
+
     /// The attribute whose values make groups, like gpu.nvidia.com/partition4
     #[arg(long, value_name = "ATTRIBUTE")]
     pub(super) group_by: Option<String>,
@@ -39,7 +43,8 @@ impl Contenders {
     ) -> Result<Vec<(String, Placement)>, PolicyError> {
         let mut placements = vec![("first fit".to_owned(), policies::first_fit(allocator)?)];
         for policy in &self.policies {
-            placements.push(policies::single(policy, allocator, journal)?);
+            let limits = self.limits.limits();
+            placements.push(policies::single(policy, limits, allocator, journal)?);
         }
         for config in &self.configs {
             let stem = config.file_stem().unwrap_or_default();

@@ -99,8 +99,9 @@ impl Plan {
             Some(file) => {
                 let configuration = policies::configuration(file)?;
                 let folder = policies::folder(file);
+                let limits = policies::limits_of(&configuration);
                 let placement =
-                    policies::load(&configuration, folder, &allocator, journal.as_ref())?;
+                    policies::load(&configuration, folder, limits, &allocator, journal.as_ref())?;
                 (configuration, placement)
             }
             None => (Configuration::none(), policies::first_fit(&allocator)?),

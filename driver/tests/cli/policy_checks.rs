@@ -119,3 +119,51 @@ fn several_components_are_one_list() {
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert_eq!(list[1]["good"], true);
 }
+
+/// `policy build` in the folder of the C example where PATH has only these programs.
+fn build_with(programs: &[&str]) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().unwrap();
+    for name in programs {
+        let file = folder.path().join(name);
+        std::fs::write(&file, "#!/bin/sh\nexit 1\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let example = super::root().join("examples/languages/c");
+    let mut command = program(&example, &["policy", "build"]);
+    super::told(&command.env("PATH", folder.path()).output().unwrap())
+}
+
+#[test]
+fn clang_without_its_linker_is_told_with_what_installs_it() {
+    let said = build_with(&["clang-19"]);
+    assert!(said.starts_with("exit 2\n"), "{said}");
+    assert!(
+        said.contains("wasm-ld") && said.contains("lld-19"),
+        "{said}"
+    );
+    assert!(!build_with(&["clang-19", "wasm-ld-19"]).contains("wasm-ld"));
+}
+
+#[test]
+fn what_cannot_be_read_or_written_is_named() {
+    let folder = TempDir::new().unwrap();
+    let say =
+        |arguments: &[&str]| super::told(&program(folder.path(), arguments).output().unwrap());
+    let watched = say(&["policy", "build", "nosuch", "--watch"]);
+    assert!(
+        watched.starts_with("exit 2\n") && watched.contains("cannot watch nosuch: "),
+        "{watched}"
+    );
+    std::fs::create_dir(folder.path().join("fixtures")).unwrap();
+    let policy = super::component("first-fit");
+    let empty = say(&["policy", "test", "--policy", &policy]);
+    assert!(
+        empty.starts_with("exit 2\n") && empty.contains("fixtures: holds no fixtures"),
+        "{empty}"
+    );
+    std::fs::remove_dir(folder.path().join("fixtures")).unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), "name: a\n").unwrap();
+    let none = say(&["policy", "test", "--policy", &policy]);
+    assert!(none.contains("fixtures: holds no fixtures"), "{none}");
+}

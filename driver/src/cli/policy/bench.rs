@@ -14,6 +14,7 @@ use supercargo_host::policy::{Hook, Limits, Policy};
 
 use super::Format;
 use super::test::{candidate, loaded};
+use crate::cli::limits::LimitsFlag;
 use crate::cli::{Exit, Failure};
 use crate::fixtures::{self, Candidate, Case};
 use crate::policies::PolicyError;
@@ -59,9 +60,8 @@ pub(super) struct Bench {
     #[arg(long, value_name = "FILE.wasm")]
     policy: Option<PathBuf>,
 
-    /// Allow as much as any policy may be given, instead of the default limits
-    #[arg(long)]
-    most: bool,
+    #[command(flatten)]
+    limits: LimitsFlag,
 
     /// How many devices a node has
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_values_t = [8, 16, 32, 64, 128],
@@ -91,12 +91,8 @@ impl Bench {
     pub(super) fn run(mut self) -> Result<Exit, Failure> {
         // Fixtures lend their values; a folder without any is measured with made-up ones.
         let cases = fixtures::read(&self.folder).unwrap_or_default();
-        let candidate = candidate(&self.folder, self.policy.as_deref(), self.most)?;
-        let limits = if self.most {
-            Limits::MOST
-        } else {
-            Limits::default()
-        };
+        let limits = self.limits.limits();
+        let candidate = candidate(&self.folder, self.policy.as_deref(), limits)?;
         self.devices.sort_unstable();
         self.devices.dedup();
         let (policy, loading) = load(&candidate, &cases, limits)?;

@@ -12,6 +12,7 @@ use supercargo_host::objects::write;
 use supercargo_host::policy::{Inspection, Limits, check};
 
 use super::{Format, report};
+use crate::cli::limits::LimitsFlag;
 use crate::cli::{Exit, Failure};
 use crate::input::read_bytes;
 use crate::policies::{self, PolicyError};
@@ -34,7 +35,8 @@ Examples:
   supercargo policy check python-policy.wasm --most
   supercargo policy check nvlink-groups.wasm -o json | jq .calls
 
-Exit status: 0 all can be loaded and called, 1 at least one cannot (why is on stderr), 2 no such file.";
+Exit status: 0 all can be loaded and called, 1 at least one cannot, or not with these settings (why is on \
+stderr), 2 no such file.";
 
 /// Say everything that would keep a policy from being loaded, and call each hook once
 #[derive(Debug, Args)]
@@ -48,9 +50,8 @@ pub(super) struct Check {
     #[arg(long, value_name = "JSON|@FILE")]
     settings: Option<String>,
 
-    /// Allow as much as any policy may be given, instead of the default limits
-    #[arg(long)]
-    most: bool,
+    #[command(flatten)]
+    limits: LimitsFlag,
 
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -59,11 +60,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let limits = if self.most {
-            Limits::MOST
-        } else {
-            Limits::default()
-        };
+        let limits = self.limits.limits();
         let settings = self.settings()?;
         let engine = policies::engine().map_err(PolicyError::from)?;
         let mut exit = Exit::Done;

@@ -6,6 +6,7 @@ use clap::Args;
 use supercargo_host::journal::{Line, Recorded, Subject, Verdict};
 
 use super::test::candidate;
+use crate::cli::limits::LimitsFlag;
 use crate::cli::{Exit, Failure};
 use crate::fixtures;
 use crate::journal::Journal;
@@ -39,9 +40,8 @@ pub(super) struct Record {
     #[arg(long, value_name = "FILE.wasm")]
     policy: Option<PathBuf>,
 
-    /// Allow as much as any policy may be given, instead of the default limits
-    #[arg(long)]
-    most: bool,
+    #[command(flatten)]
+    limits: LimitsFlag,
 
     /// The file; lines are added to one that is there
     #[arg(long, value_name = "FILE")]
@@ -51,7 +51,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let cases = fixtures::read(&self.folder)?;
-        let candidate = candidate(&self.folder, self.policy.as_deref(), self.most)?;
+        let candidate = candidate(&self.folder, self.policy.as_deref(), self.limits.limits())?;
         let journal = Journal::open(&self.journal)?;
         journal.keep(candidate.bytes())?;
         let mut written = 0;

@@ -14,6 +14,7 @@ use supercargo_host::objects::write;
 use supercargo_host::policy::{Hook, Limits, Policy};
 
 use super::Format;
+use crate::cli::limits::LimitsFlag;
 use crate::cli::{Exit, Failure};
 use crate::fixtures::{self, Candidate, Case, Ran};
 use crate::policies::{self, PolicyError};
@@ -80,9 +81,8 @@ pub(super) struct Test {
     #[arg(long, value_name = "FILE.wasm")]
     policy: Option<PathBuf>,
 
-    /// Allow as much as any policy may be given, instead of the default limits
-    #[arg(long)]
-    most: bool,
+    #[command(flatten)]
+    limits: LimitsFlag,
 
     /// Write what the policy does into the fixtures that fail, as what it should do
     #[arg(long, conflicts_with = "random")]
@@ -118,7 +118,7 @@ enum Measure {
 impl Test {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let cases = fixtures::read(&self.folder)?;
-        let candidate = candidate(&self.folder, self.policy.as_deref(), self.most)?;
+        let candidate = candidate(&self.folder, self.policy.as_deref(), self.limits.limits())?;
         if let Some(name) = &self.emit_wave {
             return emit(&cases, name, &candidate);
         }
@@ -176,13 +176,8 @@ impl Tested<'_> {
 pub(super) fn candidate(
     folder: &std::path::Path,
     policy: Option<&std::path::Path>,
-    most: bool,
+    limits: Limits,
 ) -> Result<Candidate, Failure> {
-    let limits = if most {
-        Limits::MOST
-    } else {
-        Limits::default()
-    };
     let (file, bytes) = match policy {
         Some(file) => (
             file.to_owned(),

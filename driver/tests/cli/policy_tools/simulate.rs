@@ -310,3 +310,38 @@ fn copies_and_groups_that_cannot_be_are_bad_input() {
     let output = supercargo(&[&["compare"], &scene[..], &by].concat());
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
 }
+
+#[test]
+fn nothing_of_a_cluster_is_markup_in_the_page() {
+    let folder = TempDir::new().unwrap();
+    let hostile =
+        dump(&claim("a", None)).replace("{string: a}", "{string: \"<script>alert(1)</script>\"}");
+    let file = write(&folder, "dump.yaml", &hostile);
+    let page = folder.path().join("page.html");
+    let policy = component("first-fit");
+    let flags = [
+        "policy",
+        "simulate",
+        "--cluster",
+        &file,
+        "--policy",
+        &policy,
+        "--most",
+    ];
+    let output = supercargo(
+        &[
+            &flags[..],
+            &[
+                "--group-by",
+                "gpu.example.com/group",
+                "--html",
+                page.to_str().unwrap(),
+            ],
+        ]
+        .concat(),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
+    assert!(!html.contains("<script"), "{html}");
+}

@@ -43,8 +43,31 @@ const CLANG: Tool = Tool {
     cure: "apt-get install clang-19 lld-19",
 };
 
+/// What clang links with; it looks beside itself and on PATH.
+const LLD: Tool = Tool {
+    language: "C",
+    name: "clang's linker, lld",
+    candidates: &[
+        "wasm-ld-22",
+        "wasm-ld-21",
+        "wasm-ld-20",
+        "wasm-ld-19",
+        "wasm-ld-18",
+        "wasm-ld-17",
+        "wasm-ld-16",
+        "wasm-ld",
+    ],
+    cure: "apt-get install lld-19",
+};
+
 pub(super) fn tool(folder: &Path) -> Result<PathBuf, BuildError> {
-    CLANG.find(folder)
+    let clang = CLANG.find(folder)?;
+    let itself = clang.canonicalize();
+    let beside = itself.is_ok_and(|clang| clang.with_file_name("wasm-ld").is_file());
+    if !beside {
+        LLD.find(folder)?;
+    }
+    Ok(clang)
 }
 
 pub(super) fn build(foreign: &Foreign<'_>) -> Result<Vec<u8>, BuildError> {
