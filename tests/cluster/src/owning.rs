@@ -62,7 +62,8 @@ pub fn options() -> Options {
         extender["enableHTTPS"] = json!(false);
         extender["tlsConfig"] = Value::Null;
     }
-    if let Some(profiles) = configuration["profiles"].as_array_mut() {
+    let profiles = configuration.pointer_mut("/profiles");
+    if let Some(profiles) = profiles.and_then(Value::as_array_mut) {
         profiles.push(json!({"schedulerName": "default-scheduler"}));
     }
     options.scheduler_configuration = configuration.as_object().cloned().unwrap_or_default();
@@ -183,8 +184,9 @@ pub fn pod(name: &str, class: &str, count: usize, more: &Value) -> [Value; 2] {
         "resourceClaims": [{"name": "gpus", "resourceClaimTemplateName": name}],
         "containers": [{"name": "main", "image": "busybox:1.36", "command": ["sleep", "1000000"],
             "resources": {"claims": [{"name": "gpus"}]}}]}});
-    for (field, value) in more.as_object().into_iter().flatten() {
-        pod["spec"][field] = value.clone();
+    let spec = pod.pointer_mut("/spec").and_then(Value::as_object_mut);
+    if let (Some(spec), Some(more)) = (spec, more.as_object()) {
+        spec.extend(more.clone());
     }
     [template, pod]
 }
