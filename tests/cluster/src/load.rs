@@ -51,11 +51,9 @@ where
     K: Resource + Serialize + DeserializeOwned + Clone + Debug,
 {
     let what = || {
-        format!(
-            "create {} at {}",
-            object["metadata"]["name"],
-            api.resource_url()
-        )
+        let name = object.pointer("/metadata/name");
+        let name = name.and_then(Value::as_str).unwrap_or_default();
+        format!("create {name} at {}", api.resource_url())
     };
     let read = serde_json::from_value(object.clone()).map_err(|error| ClusterError::Answer {
         what: what(),
@@ -155,10 +153,8 @@ pub fn claim_spec(devices: usize) -> Value {
 /// A pod with one claim: `{"resourceClaimTemplateName": ..}` or `{"resourceClaimName": ..}`.
 #[must_use]
 pub fn pod(name: &str, scheduler: &str, claim: &Value) -> Value {
-    let mut entry = json!({"name": "gpus"});
-    for (field, value) in claim.as_object().into_iter().flatten() {
-        entry[field] = value.clone();
-    }
+    let mut entry = claim.as_object().cloned().unwrap_or_default();
+    entry.insert("name".to_owned(), json!("gpus"));
     json!({"metadata": {"name": name}, "spec": {
         "schedulerName": scheduler, "terminationGracePeriodSeconds": 0,
         "tolerations": [{"operator": "Exists"}], "resourceClaims": [entry],

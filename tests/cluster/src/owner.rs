@@ -37,10 +37,12 @@ impl Owner {
         let read = supercargo_host::objects::plain("kube-scheduler-configuration.yaml", &text);
         let mut configuration = read.map_err(|error| unlike(error.to_string()))?.value;
         let extender = configuration.pointer_mut("/extenders/0");
+        let extender = extender.and_then(Value::as_object_mut);
         let extender = extender.ok_or_else(|| unlike("no extender".to_owned()))?;
-        extender["urlPrefix"] = json!(format!("http://127.0.0.1:{port}"));
-        extender["enableHTTPS"] = json!(false);
-        extender["tlsConfig"] = Value::Null;
+        let url = json!(format!("http://127.0.0.1:{port}"));
+        extender.insert("urlPrefix".to_owned(), url);
+        extender.insert("enableHTTPS".to_owned(), json!(false));
+        extender.remove("tlsConfig");
         match configuration {
             Value::Object(configuration) => Ok(configuration),
             other => Err(unlike(other.to_string())),

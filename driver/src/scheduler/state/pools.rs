@@ -292,9 +292,10 @@ impl Inner {
         };
         let home = pool.home.clone();
         let room = pool.room(id);
-        let reach = (home == Home::Everywhere)
-            .then(|| Reach::of(pool.slices.values().map(|slice| &**slice)))
-            .unwrap_or_default();
+        let reach = match &home {
+            Home::Everywhere => Reach::of(pool.slices.values().map(|slice| &**slice)),
+            Home::Node(_) | Home::Nowhere => Reach::default(),
+        };
         let held: Vec<Arc<ResourceClaim>> = pool.held.values().cloned().collect();
         self.at(&home, |shard| {
             let state = Arc::make_mut(&mut shard.in_use);
