@@ -14,7 +14,7 @@
 mod special;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ use kube::api::{ApiResource, GroupVersionKind, PostParams};
 use serde_json::{Value, json};
 use supercargo_host::scheduling::reservation::{FINALIZER, MAX_CONSUMERS};
 use supercargo_host::scheduling::{claim_name, extended};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
 use super::conditions::{self, Conditions};
@@ -109,6 +110,30 @@ impl Drop for Hold {
     }
 }
 
+/// Whose turn it is to write to a claim that pods share: hundreds may come at once, and if all wrote, each would
+/// make the others' writes conflicts.
+#[derive(Debug, Clone, Default)]
+struct Turns(Arc<Mutex<HashMap<String, Weak<Turn>>>>);
+
+type Turn = tokio::sync::Mutex<()>;
+
+impl Turns {
+    /// Waits for one's turn at a claim. It ends when the answer is dropped.
+    async fn at(&self, uid: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = turns.get(uid).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                turns.retain(|_, turn| turn.strong_count() > 0);
+                let turn = Arc::default();
+                turns.insert(uid.to_owned(), Arc::downgrade(&turn));
+                turn
+            })
+        };
+        turn.lock_owned().await
+    }
+}
+
 /// Why a pod was not bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -135,6 +160,7 @@ pub struct Binder {
     leadership: Leadership,
     write_within: Duration,
     busy: Busy,
+    turns: Turns,
     /// The scheduler whose pods are bound with their claims.
     scheduler: String,
 }
@@ -157,6 +183,7 @@ impl Binder {
             leadership,
             write_within,
             busy: Busy::default(),
+            turns: Turns::default(),
             scheduler,
         }
     }
@@ -355,8 +382,9 @@ impl Binder {
         known: &ResourceClaim,
         pod: &Pod,
     ) -> Result<Option<ResourceClaim>, Failure> {
+        let _turn = self.turns.at(uid(known)).await;
         let (namespace, name) = place(known);
-        let mut claim = known.clone();
+        let mut claim = self.latest(known);
         let mut last = Failure::Definite(String::new());
         let mut written = false;
         for _ in 0..TRIES {
@@ -421,7 +449,8 @@ impl Binder {
 
     /// Takes pods from a claim's users. Without users it has no allocation any more, either.
     pub async fn release(&self, claim: &ResourceClaim, pods: &[&str]) -> Result<(), Failure> {
-        let mut claim = claim.clone();
+        let _turn = self.turns.at(uid(claim)).await;
+        let mut claim = self.latest(claim);
         let mut last = String::new();
         for _ in 0..TRIES {
             let mut left = users(&claim);
@@ -589,6 +618,14 @@ impl Binder {
                 message: "this replica does not lead any more".to_owned(),
             }),
         }
+    }
+
+    /// A claim as it is known now, which may be newer than when it was decided about.
+    fn latest(&self, claim: &ResourceClaim) -> ResourceClaim {
+        let (namespace, name) = place(claim);
+        let known = self.state.claim(&namespace, &name);
+        let known = known.filter(|known| uid(known) == uid(claim));
+        known.map_or_else(|| claim.clone(), |known| (*known).clone())
     }
 
     /// A claim as the API server has it now; `None`: it is gone, and another one may have its name.
