@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
+use supercargo_cluster::devices::example;
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::{Cluster, Options, tests, until_object};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -26,6 +27,7 @@ tests! {
     nodes_report_addresses_and_stay_ready,
     what_a_stopped_cluster_leaves_is_nothing,
     what_a_killed_owner_leaves_is_removed_by_the_next_start,
+    what_up_starts_serves_a_pod_and_down_leaves_nothing,
 }
 
 const SOON: Duration = Duration::from_secs(60);
@@ -146,6 +148,51 @@ async fn what_a_killed_owner_leaves_is_removed_by_the_next_start(_: &Bed) -> Out
     owner.kill().await?;
     marks.until_gone(&["process"]).await?;
     drop(Cluster::start(Options::api_server()).await?);
+    assert_eq!(marks.seen(), BTreeSet::new());
+    Ok(())
+}
+
+async fn what_up_starts_serves_a_pod_and_down_leaves_nothing(bed: &Bed) -> Outcome {
+    let program = env!("CARGO_BIN_EXE_supercargo-cluster");
+    let mut up = Command::new(program)
+        .arg("up")
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut said = BufReader::new(up.stdout.take().ok_or("no output")?).lines();
+    let kubeconfig = loop {
+        let line = said.next_line().await?.ok_or("it said too little")?;
+        if let Some((_, path)) = line.split_once("export KUBECONFIG=") {
+            break PathBuf::from(path);
+        }
+    };
+    // What it says goes on; who started it is gone then.
+    while said.next_line().await?.is_some() {}
+    assert!(up.wait().await?.success());
+
+    let folder = kubeconfig.parent().ok_or("no folder")?;
+    let name = folder.file_name().ok_or("no name")?.to_string_lossy();
+    let first = fs::read_to_string(folder.join("init"))?;
+    let first = first.split(' ').next().ok_or("no process")?.parse()?;
+    let marks = Marks::new(folder, &format!("supercargo-{name}"), first, &[])?;
+    let manifest = example("manifests/node/one-gpu.yaml").display().to_string();
+    let ready = ["--for=condition=Ready", "--timeout=120s", "pod/one-gpu"];
+    let mut outcomes = Vec::new();
+    for arguments in [
+        &["apply", "-f", &manifest][..],
+        &[&["wait"], &ready[..]].concat(),
+    ] {
+        let kubectl = bed.kubectl().program().to_owned();
+        let done = Command::new(kubectl)
+            .arg("--kubeconfig")
+            .arg(&kubeconfig)
+            .args(arguments)
+            .output();
+        outcomes.push(done.await?);
+    }
+    let down = Command::new(program).arg("down").output().await?;
+    for outcome in outcomes.iter().chain([&down]) {
+        assert!(outcome.status.success(), "{outcome:?}");
+    }
     assert_eq!(marks.seen(), BTreeSet::new());
     Ok(())
 }

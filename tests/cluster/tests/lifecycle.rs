@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::batch::v1::Job;
@@ -14,6 +15,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use rustix::process::Signal;
+use serde_json::json;
 use supercargo_cluster::devices::{
     SOON, containers_see_their_devices, example, hardware, manifest, running,
 };
@@ -315,7 +317,23 @@ async fn the_daemon_set_serves_pods_without_a_capability(bed: &Bed) -> Outcome {
     if before.exists() {
         fs::remove_dir_all(&before)?;
     }
-    let config = fs::read_to_string(example("node/config.yaml"))?;
+    // What a policy shows to containers is looked up on the node, not in the driver's image.
+    let shown = node.folder().join("shown");
+    fs::write(&shown, "")?;
+    let dropped_in = node.folder().join("dropped-in");
+    fs::create_dir_all(&dropped_in)?;
+    let built = Command::new(supercargo()?)
+        .args(["policy", "build"])
+        .arg(example("../tests/policies/foreman"))
+        .arg("--output")
+        .arg(dropped_in.join("foreman.wasm"))
+        .status()?;
+    assert!(built.success());
+    let policy = json!([{"name": "foreman", "wasm": "foreman.wasm", "settings": {"mount": shown},
+        "grants": [{"mounts": [{"hostPath": shown}], "environment": ["FOREMAN_*"]}]}]);
+    let config = fs::read_to_string(example("node/config.yaml"))?
+        .replace("    policies: []", &format!("    policies: {policy}"))
+        .replace("    rules: []", "    rules: [{policy: foreman}]");
     bed.kubectl().apply("supercargo", &config).await?;
     bed.kubectl()
         .apply("default", &manifest("device-class")?)
@@ -338,6 +356,11 @@ async fn the_daemon_set_serves_pods_without_a_capability(bed: &Bed) -> Outcome {
     let pod = running(bed, &namespace, "one-gpu").await?;
     let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
     assert_eq!(seen["main"].len(), 1);
+    let cdi = fs::read_dir(node.cdi())?
+        .next()
+        .ok_or("there is no CDI file")??;
+    let cdi = fs::read_to_string(cdi.path())?;
+    assert!(cdi.contains(&format!("{shown:?}")), "{cdi}");
     bed.nothing_stays(&namespace).await?;
 
     sets.delete(name, &DeleteParams::foreground()).await?;
