@@ -69,18 +69,24 @@ fn a_line_that_says_otherwise_of_its_policy_is_found() {
     ];
     assert_eq!(supercargo(&record).status.code(), Some(0));
     let text = std::fs::read_to_string(journal).unwrap();
-    let changes: [(&str, fn(&mut Value)); 2] = [
-        ("declares other interests", |used| {
-            used["interests"]["attributes"] = Value::Array(Vec::new())
-        }),
-        ("settings are not those", |used| {
-            used["settings"]["groupSize"] = 3.into()
-        }),
+    let changes = [
+        (
+            "declares other interests",
+            "interests",
+            "attributes",
+            Value::Array(Vec::new()),
+        ),
+        (
+            "settings are not those",
+            "settings",
+            "groupSize",
+            Value::from(3),
+        ),
     ];
-    for (what, change) in changes {
+    for (what, field, name, value) in changes {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let mut line: Value = serde_json::from_str(&lines[1]).unwrap();
-        change(&mut line["decision"]["policy"]);
+        line["decision"]["policy"][field][name] = value;
         lines[1] = line.to_string();
         std::fs::write(journal, lines.join("\n") + "\n").unwrap();
         let replayed = supercargo(&["policy", "replay", journal]);
