@@ -32,7 +32,7 @@ tests! {
     a_pod_waits_until_its_devices_are_ready_and_starts_over_when_they_will_not_be,
     admin_access_takes_a_labelled_namespace,
     a_shared_claim_keeps_its_pods_together_and_takes_256_of_them,
-    a_pod_whose_claim_is_not_made_yet_waits_in_peace,
+    a_pod_whose_claim_is_not_made_yet_waits_and_goes_on_when_it_is,
     partitions_are_packed_so_that_a_large_one_still_fits,
 }
 
