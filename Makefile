@@ -13,7 +13,7 @@ demo:
 	$(supercargo) compare -f examples/scenes/mig.yaml --policy $(policies)/mig-packing.wasm
 
 test: setup
-	SUPERCARGO="$$(realpath -m $${CARGO_TARGET_DIR:-target}/debug/supercargo)" cargo test --workspace --locked
+	SUPERCARGO="$$(realpath -m $${CARGO_TARGET_DIR:-target}/debug/supercargo)" cargo test --workspace --locked --no-fail-fast
 
 bench-node:
 	@.ci/setup cluster
