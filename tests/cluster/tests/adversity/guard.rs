@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -11,8 +12,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use supercargo_cluster::events::told;
 use supercargo_cluster::harness::{Bed, Outcome};
-use supercargo_cluster::owning::{SOON, apply, bound, clear, delete, events, load_nodes, pod};
-use supercargo_cluster::{Extender, until, until_objects};
+use supercargo_cluster::owning::{LOAD, SOON, apply, bound, clear, events, load_nodes, pod};
+use supercargo_cluster::{Extender, until, until_object, until_objects};
 
 use crate::audit::{Right, given, requests};
 use crate::certificates::flags;
@@ -110,13 +111,31 @@ pub(crate) async fn the_manifests_give_the_rights_that_are_used(bed: &Bed) -> Ou
         .await?;
     extender.process().signal(Signal::CONT)?;
     bound(bed, &namespace, 1).await?;
-    delete(bed, &namespace, "p").await?;
+    // It gives way to a more important pod, which asks by the name of a resource.
+    let important = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+        "metadata": {"name": "important"}, "value": 1000});
+    let class = json!({"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass",
+        "metadata": {"name": "by-name"}, "spec": {"extendedResourceName": "example.com/load",
+            "selectors": [{"cel": {"expression": format!("device.driver == '{LOAD}'")}}]}});
+    let one = json!({"example.com/load": "1"});
+    let urgent = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "urgent"}, "spec": {
+        "schedulerName": "supercargo", "terminationGracePeriodSeconds": 0,
+        "priorityClassName": "important", "tolerations": [{"operator": "Exists"}],
+        "containers": [{"name": "main", "image": "busybox:1.36",
+            "resources": {"requests": one, "limits": one}}]}});
+    apply(bed, &namespace, &[important, class, urgent]).await?;
+    let pods: Api<Pod> = Api::namespaced(bed.client(), &namespace);
+    until_object(&pods, "urgent", SOON, "urgent is bound", |pod| {
+        pod?.spec.as_ref()?.node_name.as_ref().map(drop)
+    })
+    .await?;
+    assert!(pods.get_opt("p").await?.is_none());
     // A pod without claims is read before it is bound.
     let plain = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "plain"}, "spec": {
         "schedulerName": "supercargo", "terminationGracePeriodSeconds": 0,
         "containers": [{"name": "main", "image": "busybox:1.36", "command": ["sleep", "1000000"]}]}});
     apply(bed, &namespace, &[plain]).await?;
-    bound(bed, &namespace, 1).await?;
+    bound(bed, &namespace, 2).await?;
     // Said twice, an Event is counted.
     for _ in 0..2 {
         unguard(bed).await?;
@@ -133,6 +152,9 @@ pub(crate) async fn the_manifests_give_the_rights_that_are_used(bed: &Bed) -> Ou
     // Not asked for, but demanded by the API server of whoever writes an allocation.
     let demanded = ["resource.k8s.io", "resourceclaims/binding", "patch"].map(str::to_owned);
     assert!(given.remove(&demanded.into()));
+    // For when an attempt fails that has made a claim (scheduler_rules).
+    let failed = ["resource.k8s.io", "resourceclaims", "delete"].map(str::to_owned);
+    assert!(given.remove(&failed.into()));
     assert_eq!(given, used);
     clear(bed, &namespace, "rights").await
 }
