@@ -24,15 +24,16 @@ use crate::driver::{DRIVER, Driver, DriverOptions};
 use crate::error::ClusterError;
 use crate::extender::{Extender, ExtenderOptions};
 use crate::harness::{Bed, Outcome};
+pub use crate::load::LOAD;
 use crate::options::Options;
+use crate::owner::Owner;
+use crate::ports::free;
 use crate::program::{build_policy, supercargo};
 use crate::wait::until_objects;
 pub use wrongs::wrongs;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The driver of nodes that are only objects.
-pub const LOAD: &str = "load.example.com";
 /// Who the extender is to the API server.
 const ACCOUNT: &str = "system:serviceaccount:supercargo:supercargo-scheduler";
 /// How long what should happen soon may take.
@@ -42,31 +43,21 @@ static PORT: OnceLock<u16> = OnceLock::new();
 
 /// Where the scheduler looks for the extender.
 fn port() -> u16 {
-    *PORT.get_or_init(|| {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0));
-        let address = listener.and_then(|listener| listener.local_addr());
-        address.map_or(10270, |address| address.port())
-    })
+    *PORT.get_or_init(|| free().map_or(10270, |[port]| port))
 }
 
 /// Two nodes, and a scheduler that asks the extender.
 #[must_use]
 pub fn options() -> Options {
     let mut options = Options::nodes(2);
-    let path = example("scheduler/own/kube-scheduler-configuration.yaml");
-    let text = fs::read_to_string(&path).unwrap_or_default();
-    let read = supercargo_host::objects::plain("kube-scheduler-configuration.yaml", &text);
-    let mut configuration = read.map(|read| read.value).unwrap_or_default();
-    if let Some(extender) = configuration.pointer_mut("/extenders/0") {
-        extender["urlPrefix"] = json!(format!("http://127.0.0.1:{}", port()));
-        extender["enableHTTPS"] = json!(false);
-        extender["tlsConfig"] = Value::Null;
-    }
-    let profiles = configuration.pointer_mut("/profiles");
-    if let Some(profiles) = profiles.and_then(Value::as_array_mut) {
+    let mut configuration = Owner::scheduler_configuration(port()).unwrap_or_default();
+    let profiles = configuration
+        .get_mut("profiles")
+        .and_then(Value::as_array_mut);
+    if let Some(profiles) = profiles {
         profiles.push(json!({"schedulerName": "default-scheduler"}));
     }
-    options.scheduler_configuration = configuration.as_object().cloned().unwrap_or_default();
+    options.scheduler_configuration = configuration;
     options
 }
 
