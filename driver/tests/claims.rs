@@ -8,12 +8,20 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "claims/behaviour.rs"]
-mod behaviour;
+#[path = "claims/ended.rs"]
+mod ended;
+#[path = "claims/exclusion.rs"]
+mod exclusion;
 #[path = "claims/faults.rs"]
 mod faults;
+#[path = "claims/kept.rs"]
+mod kept;
 #[path = "claims/node.rs"]
 mod node;
+#[path = "claims/planned.rs"]
+mod planned;
+#[path = "claims/prepared.rs"]
+mod prepared;
 #[path = "claims/turns.rs"]
 mod turns;
 #[path = "claims/unasked.rs"]

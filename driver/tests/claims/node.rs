@@ -18,10 +18,11 @@ use sha2::{Digest as _, Sha256};
 use supercargo::devices::simulated::{Simulated, Topology};
 use supercargo::devices::{Announced, Source};
 use supercargo::kubernetes::api::ResourceApi;
-use supercargo::node::claims::{ClaimRef, Claims, Recovered, Setup};
+use supercargo::node::claims::{ClaimRef, Claims, PrepareError, Prepared, Recovered, Setup};
 use supercargo::serving::{Origin, Policies};
 use supercargo_guest_build::Builder;
 use supercargo_host::policy::{Engine, EngineOptions};
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::service_fn;
 
@@ -478,4 +479,27 @@ fn read(root: &Path, path: &Path, into: &mut BTreeMap<String, String>) {
             into.insert(name, fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+pub(super) fn node() -> (TempDir, Node) {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::new(folder.path());
+    (folder, node)
+}
+
+pub(super) async fn prepare(claims: &Arc<Claims>, claim: &Claim) -> Result<Prepared, PrepareError> {
+    claims.prepare(&claim.named()).await
+}
+
+pub(super) async fn refused(claims: &Arc<Claims>, claim: &Claim) -> String {
+    prepare(claims, claim).await.unwrap_err().to_string()
+}
+
+/// All that the devices of a CDI file put into the environment.
+pub(super) fn environment(cdi: &Value) -> Vec<&str> {
+    let devices = cdi["devices"].as_array().unwrap().iter();
+    devices
+        .flat_map(|device| device["containerEdits"]["env"].as_array().unwrap())
+        .map(|variable| variable.as_str().unwrap())
+        .collect()
 }
