@@ -194,6 +194,86 @@ fn the_tests_in_rust_pass_natively() -> Result<(), Failed> {
     Err(format!("{}\n{why}", String::from_utf8_lossy(&output.stdout)).into())
 }
 
+/// Every command of the guide's five minutes, as it stands there, and the mistake that it has one make.
+fn the_guide_is_right() -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let guide = std::fs::read_to_string(root.join("guest/README.md"))?;
+    let minutes = guide
+        .split("\n## ")
+        .find(|it| it.starts_with("Five minutes"));
+    let minutes = minutes.ok_or("no five minutes")?;
+    let empty = TempDir::new()?;
+    let mut folder = empty.path().to_owned();
+    let mut wrong = None;
+    let mut told = String::new();
+    for (at, block) in minutes.split("```").enumerate() {
+        match block.strip_prefix("sh\n") {
+            Some(commands) => {
+                for command in commands.lines() {
+                    told = match command.split_once(' ') {
+                        Some(("cd", name)) => {
+                            folder = folder.join(name);
+                            // What all tests here have built is not built again.
+                            let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-policies");
+                            std::os::unix::fs::symlink(built, folder.join("target"))?;
+                            continue;
+                        }
+                        Some(("kubectl", _)) => {
+                            let scene = root.join("examples/scenes/nvlink.yaml");
+                            std::fs::copy(scene, folder.join("cluster.yaml"))?;
+                            continue;
+                        }
+                        Some(("supercargo", arguments)) => {
+                            let arguments: Vec<&str> = arguments.split(' ').collect();
+                            let output = supercargo(&folder, &arguments).output()?;
+                            let expected = if wrong.is_some() { 1 } else { 0 };
+                            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+                            if output.status.code() != Some(expected) {
+                                let why = String::from_utf8_lossy(&output.stderr);
+                                return Err(
+                                    format!("{command}: {}\n{told}\n{why}", output.status).into()
+                                );
+                            }
+                            told
+                        }
+                        _ => return Err(format!("cannot follow {command:?}").into()),
+                    };
+                }
+                if let Some((source, good)) = wrong.take() {
+                    if !told.contains("FAILED") {
+                        return Err(format!("nothing failed: {told}").into());
+                    }
+                    std::fs::write::<PathBuf, String>(source, good)?;
+                }
+            }
+            // What is shown is what came.
+            None if at % 2 == 1 => assert_eq!(block.strip_prefix("text\n"), Some(&*told)),
+            None => {
+                let mut words = block.split('`').skip(1).step_by(2);
+                if let Some(file) = words.by_ref().find(|it| it.starts_with("src/"))
+                    && block.contains("wrong on purpose")
+                {
+                    let source = folder.join(file);
+                    let good = std::fs::read_to_string(&source)?;
+                    let words: Vec<&str> = words.collect();
+                    let from = words
+                        .iter()
+                        .position(|it| good.contains(it) && it.contains("::"));
+                    let from = from.ok_or("nothing to change")?;
+                    let bad = good.replacen(words[from], words[from + 1], 1);
+                    assert_ne!(good, bad);
+                    std::fs::write(&source, bad)?;
+                    wrong = Some((source, good));
+                }
+            }
+        }
+    }
+    match folder.join("cluster.yaml").exists() && told.contains("FIRST FIT") {
+        true => Ok(()),
+        false => Err(format!("the guide ends early: {told}").into()),
+    }
+}
+
 /// Lines of a pipe as they come, so that waiting for one can end.
 fn lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
     let (send, lines) = mpsc::channel();
@@ -310,10 +390,16 @@ fn main() -> ExitCode {
             Box::new(move || the_example_passes_its_fixtures(language)),
         );
         match language {
-            Language::Rust => add(
-                "the_tests_in_rust_pass_natively".to_owned(),
-                Box::new(the_tests_in_rust_pass_natively),
-            ),
+            Language::Rust => {
+                add(
+                    "the_tests_in_rust_pass_natively".to_owned(),
+                    Box::new(the_tests_in_rust_pass_natively),
+                );
+                add(
+                    "the_guide_is_right".to_owned(),
+                    Box::new(the_guide_is_right),
+                );
+            }
             Language::C => {
                 add(
                     "a_hook_that_traps_is_told".to_owned(),

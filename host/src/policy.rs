@@ -47,7 +47,7 @@ pub use compiled::CompiledCodeError;
 pub use contract::{Line, Mismatch, PACKAGE_VERSION};
 pub use counts::{Counts, CountsSnapshot};
 pub use digest::{Digest, NoDigest};
-pub use engine::{Engine, EngineError, EngineOptions};
+pub use engine::{DETERMINISM, Engine, EngineError, EngineOptions};
 pub use failure::CallError;
 pub use input::{Situation, Texts};
 pub use limits::Limits;

@@ -120,6 +120,16 @@ impl fmt::Debug for Engine {
     }
 }
 
+/// Why the same question gets the same answer on every machine: what [`config`] sees to, and what a policy
+/// that imports nothing cannot have.
+pub const DETERMINISM: [&str; 5] = [
+    "canonical NaN",
+    "deterministic SIMD",
+    "no threads",
+    "no clock",
+    "no random numbers",
+];
+
 fn config(concurrency: usize) -> Config {
     let most = Limits::MOST;
     let calls = u32::try_from(concurrency).unwrap_or(u32::MAX);
@@ -145,7 +155,7 @@ fn config(concurrency: usize) -> Config {
     config
         .wasm_component_model(true)
         .concurrency_support(false)
-        // The same question gets the same answer on every machine.
+        // DETERMINISM; threads are not even compiled in.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_memory64(false)

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use supercargo_host::objects::write;
-use supercargo_host::policy::{Inspection, Limits, check};
+use supercargo_host::policy::{DETERMINISM, Inspection, Limits, check};
 
 use super::{Format, report};
 use crate::cli::limits::LimitsFlag;
@@ -191,10 +191,7 @@ impl Checked {
             line("POLICY", &named);
             line("SETTINGS", settings(description.settings_schema.as_deref()));
         }
-        line(
-            "DETERMINISM",
-            "canonical NaN, deterministic SIMD, no threads, no clock, no random numbers",
-        );
+        line("DETERMINISM", &DETERMINISM.join(", "));
         match &self.calls {
             Ok(calls) if calls.is_empty() => {}
             Ok(calls) => text.push_str(&format!("\n{}", calls::table(calls, limits))),
@@ -220,6 +217,7 @@ impl Checked {
         if let Value::Object(map) = &mut value {
             let calls: Vec<Value> = calls.iter().map(Call::value).collect();
             map.insert("good".to_owned(), json!(self.is_good()));
+            map.insert("determinism".to_owned(), json!(DETERMINISM));
             map.insert("cures".to_owned(), json!(self.cures));
             map.insert("calls".to_owned(), json!(calls));
             map.insert("noCalls".to_owned(), json!(self.calls.as_ref().err()));
