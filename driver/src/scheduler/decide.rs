@@ -48,6 +48,12 @@ enum Verdict {
     Wrong(Arc<str>),
 }
 
+impl Verdict {
+    fn fits(&self) -> bool {
+        matches!(self, Self::Fits { .. })
+    }
+}
+
 type Known = HashMap<String, (Stamp, Verdict)>;
 
 /// Decides.
@@ -128,9 +134,8 @@ impl Decider {
         let closed = self.state.closed_to(pod);
         if !closed.is_empty() {
             for (verdict, node) in verdicts.iter_mut().zip(nodes.names()) {
-                let fits = matches!(verdict, Verdict::Fits { .. });
                 if let Some((_, other)) = closed.get(node).and_then(|it| it.first())
-                    && fits
+                    && verdict.fits()
                     && !wants.is_settled()
                 {
                     *verdict = Verdict::Misses(Arc::new(Miss::Closed(other.clone())));
@@ -145,13 +150,12 @@ impl Decider {
         if let Some(why) = wrong {
             return FilterResult::error(why.to_string());
         }
-        let fits = |verdict: &Verdict| matches!(verdict, Verdict::Fits { .. });
         let passing = verdicts.iter().find_map(|verdict| match verdict {
             Verdict::Misses(miss) => miss.passes(),
             _ => None,
         });
         if let Some(why) = passing
-            && !verdicts.iter().any(fits)
+            && !verdicts.iter().any(Verdict::fits)
         {
             return FilterResult::error(why.to_owned());
         }
@@ -186,8 +190,7 @@ impl Decider {
             return false;
         };
         let verdicts = self.verdicts(&wants, &snapshot, &snapshot.names());
-        let fits = |verdict: &Verdict| matches!(verdict, Verdict::Fits { .. });
-        verdicts.iter().any(fits)
+        verdicts.iter().any(Verdict::fits)
     }
 
     /// Prioritize: the best score of the policies first, and among equals the node with the fewest free
