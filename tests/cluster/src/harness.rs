@@ -158,7 +158,7 @@ macro_rules! tests {
 #[must_use]
 pub fn run(options: Options, tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    if options.scheduler {
+    if options.controllers {
         // The devices of the nodes are all tests'.
         arguments.test_threads.get_or_insert(1);
     }
