@@ -36,6 +36,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who the extender is to the API server.
 const ACCOUNT: &str = "system:serviceaccount:supercargo:supercargo-scheduler";
+/// Whose devices Supercargo allocates, where nothing else is said.
+const ALL: [&str; 2] = [DRIVER, LOAD];
 /// How long what should happen soon may take.
 pub const SOON: Duration = Duration::from_secs(90);
 
@@ -149,22 +151,40 @@ impl Site {
     /// How it is started to own the devices of [`DRIVER`] and [`LOAD`].
     #[must_use]
     pub fn owning(&self) -> ExtenderOptions {
-        let (gpus, load) = (format!("--driver={DRIVER}"), format!("--driver={LOAD}"));
-        self.options("own", &[&gpus, &load, "--lease-duration=8", "--grace=3"])
+        self.owning_of(&ALL)
+    }
+
+    fn owning_of(&self, drivers: &[&str]) -> ExtenderOptions {
+        let drivers: Vec<String> = drivers.iter().map(|it| format!("--driver={it}")).collect();
+        let mut flags = vec!["--lease-duration=8", "--grace=3"];
+        flags.extend(drivers.iter().map(String::as_str));
+        self.options("own", &flags)
     }
 
     /// Applies the guard, and starts an owning extender.
     pub async fn own(&self, bed: &Bed) -> Result<Extender, Failure> {
-        self.guard(bed).await?;
-        let extender = Extender::start(bed, &self.program, &self.owning())?;
+        self.own_of(bed, &ALL).await
+    }
+
+    /// The same for the devices of these drivers alone.
+    pub async fn own_of(&self, bed: &Bed, drivers: &[&str]) -> Result<Extender, Failure> {
+        self.guard_of(bed, drivers).await?;
+        let extender = Extender::start(bed, &self.program, &self.owning_of(drivers))?;
         extender.ready().await?;
         Ok(extender)
     }
 
-    /// Keeps everybody else from allocating those devices.
+    /// Keeps everybody else from allocating the devices of [`DRIVER`] and [`LOAD`].
     pub async fn guard(&self, bed: &Bed) -> Outcome {
+        self.guard_of(bed, &ALL).await
+    }
+
+    async fn guard_of(&self, bed: &Bed, drivers: &[&str]) -> Outcome {
         let guard = fs::read_to_string(example("scheduler/own/guard.yaml"))?;
-        let guard = guard.replace("['gpu.nvidia.com']", &format!("['{DRIVER}', '{LOAD}']"));
+        let guard = guard.replace(
+            "['gpu.nvidia.com']",
+            &format!("['{}']", drivers.join("', '")),
+        );
         bed.kubectl().apply("default", &guard).await?;
         Ok(())
     }

@@ -55,7 +55,7 @@ fn setting(variable: &str) -> Result<Option<u64>, std::num::ParseIntError> {
 
 async fn after_a_storm_everything_is_in_its_place(bed: &Bed) -> Outcome {
     let seed = setting("SUPERCARGO_STORM_SEED")?.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let seconds = setting("SUPERCARGO_STORM_SECONDS")?.unwrap_or(300);
+    let seconds = setting("SUPERCARGO_STORM_SECONDS")?.unwrap_or(60);
     eprintln!("storm: SUPERCARGO_STORM_SEED={seed} SUPERCARGO_STORM_SECONDS={seconds}");
     Owner::scheduler_configuration(port())?;
     let client = bed.client();

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use supercargo_cluster::devices::{containers_see_their_devices, example, running};
 use supercargo_cluster::harness::{Bed, Outcome};
-use supercargo_cluster::owning::{SOON, apply, events, wrongs};
+use supercargo_cluster::owning::{LOAD, SOON, apply, events, wrongs};
 use supercargo_cluster::until;
 
 use crate::site;
@@ -40,15 +40,8 @@ fn scene(
 
 pub(crate) async fn partitions_are_packed_so_that_a_large_one_still_fits(bed: &Bed) -> Outcome {
     let site = site(bed).await?;
-    let _extender = site.own(bed).await?;
-
-    // The in-tree plugin takes what comes first. For this it is allowed to.
-    let guard = [
-        "delete",
-        "validatingadmissionpolicybinding",
-        "supercargo-allocates",
-    ];
-    bed.kubectl().run(&guard).await?;
+    // The in-tree plugin takes what comes first. For this the GPUs are left to it.
+    let extender = site.own_of(bed, &[LOAD]).await?;
     let namespace = bed.fresh_namespace().await?;
     let (others, pods) = scene("default-scheduler")?;
     apply(bed, &namespace, &others).await?;
@@ -67,7 +60,8 @@ pub(crate) async fn partitions_are_packed_so_that_a_large_one_still_fits(bed: &B
     }
     bed.nothing_stays(&namespace).await?;
 
-    site.guard(bed).await?;
+    drop(extender);
+    let _extender = site.own(bed).await?;
     let namespace = bed.fresh_namespace().await?;
     let (others, pods) = scene("supercargo")?;
     apply(bed, &namespace, &others).await?;
