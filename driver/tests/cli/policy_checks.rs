@@ -167,3 +167,10 @@ fn what_cannot_be_read_or_written_is_named() {
     let none = say(&["policy", "test", "--policy", &policy]);
     assert!(none.contains("fixtures: holds no fixtures"), "{none}");
 }
+
+#[test]
+fn a_policy_can_be_begun_with_every_hook_that_the_host_knows() {
+    let known = supercargo_host::policy::Hook::ALL.map(|hook| hook.name());
+    let begun = supercargo_guest_build::Hook::ALL.map(|hook| hook.name());
+    assert_eq!(begun, known);
+}
