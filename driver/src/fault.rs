@@ -29,6 +29,8 @@ pub fn reached(place: &str) {
         && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *time
     {
         let _ = kill_process(getpid(), *signal);
+        // The signal is the process'; until another thread has taken it, this one would go on.
+        std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
 
