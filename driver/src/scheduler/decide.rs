@@ -6,10 +6,11 @@
 //! What is kept can only make an answer faster. A verdict is never what devices are taken by: Bind decides
 //! anew, and takes them only if the node is still as it was then ([`State::assume`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ContainerExtendedResourceRequest, Node};
@@ -24,7 +25,7 @@ use supercargo_host::scheduling::{claim_name, reservation};
 
 use super::miss::{self, Miss};
 use super::pod::Pod;
-use super::state::{PodClaims, Snapshot, Stamp, State, Wait, Wants};
+use super::state::{Found, PodClaims, Stamp, State, Wait, Wants};
 use super::wire::{Candidates, FilterResult, HostPriority, MOST, Refused};
 
 /// How many kinds of claims verdicts are kept of.
@@ -33,6 +34,8 @@ const KINDS: usize = 64;
 const STEPS: u64 = 1_000_000;
 /// How long one call may take: well within the 5 seconds that the scheduler gives an extender by default.
 const CALL: Duration = Duration::from_secs(3);
+/// How many nodes are asked while a thread begins and ends, or many more.
+const WORTH_A_THREAD: usize = 64;
 /// How often Bind decides anew when the node changes under it.
 const TRIES: usize = 8;
 
@@ -54,7 +57,11 @@ impl Verdict {
     }
 }
 
-type Known = HashMap<String, (Stamp, Verdict)>;
+/// By the slots of nodes.
+type Known = Vec<Option<(Stamp, Verdict)>>;
+
+/// What a node that was asked says; a verdict that holds for this moment only has no stamp.
+type Said = (usize, Verdict, Option<Stamp>);
 
 /// Decides.
 #[derive(Debug)]
@@ -121,7 +128,7 @@ impl Decider {
 
     /// Filter: the nodes where the pod's claims can be had.
     #[must_use]
-    pub fn filter(&self, pod: &Pod, nodes: Candidates) -> FilterResult {
+    pub fn filter<'a>(&self, pod: &Pod, nodes: Candidates<'a>) -> FilterResult<'a> {
         let (wants, snapshot) = match self.state.wants(pod) {
             Ok(known) => known,
             // Nothing that runs on a node is in the way.
@@ -130,7 +137,8 @@ impl Decider {
             }
             Err(Wait::Passes(why)) => return FilterResult::error(why),
         };
-        let mut verdicts = self.verdicts(&wants, &snapshot, nodes.names());
+        let found: Vec<_> = nodes.names().map(|name| snapshot.node(name)).collect();
+        let mut verdicts = self.verdicts(&wants, &found);
         let closed = self.state.closed_to(pod);
         if !closed.is_empty() {
             for (verdict, node) in verdicts.iter_mut().zip(nodes.names()) {
@@ -159,21 +167,18 @@ impl Decider {
         {
             return FilterResult::error(why.to_owned());
         }
-        let misses = nodes.names().iter().zip(&verdicts);
+        let misses = nodes.names().zip(&verdicts);
         let misses = misses.filter_map(|(node, verdict)| match verdict {
-            Verdict::Misses(miss) => Some((node.as_str(), &**miss)),
+            Verdict::Misses(miss) => Some((node, &**miss)),
             _ => None,
         });
-        let texts: HashMap<String, Arc<str>> = miss::texts(misses)
-            .into_iter()
-            .map(|(node, text)| (node.to_owned(), text))
-            .collect();
+        // One for each node that misses, in order.
+        let mut texts = miss::texts(misses).into_iter();
         // The scheduler's own preemption frees no devices, except where it is under way already.
         let nominated = self.state.nominated(&pod.uid);
         nodes.filtered(|position, name| match verdicts.get(position) {
             Some(Verdict::Misses(_)) => {
-                let text = texts.get(name).map(ToString::to_string);
-                let text = text.unwrap_or_default();
+                let text = texts.next().map(|it| it.to_string()).unwrap_or_default();
                 Some(match nominated.as_deref() == Some(name) {
                     true => Refused::Now(text),
                     false => Refused::Unresolvable(text),
@@ -189,29 +194,22 @@ impl Decider {
         let Ok((wants, snapshot)) = self.state.wants(pod) else {
             return false;
         };
-        let verdicts = self.verdicts(&wants, &snapshot, &snapshot.names());
-        verdicts.iter().any(Verdict::fits)
+        let nodes: Vec<_> = snapshot.nodes().map(Some).collect();
+        self.verdicts(&wants, &nodes).iter().any(Verdict::fits)
     }
 
     /// Prioritize: the best score of the policies first, and among equals the node with the fewest free
     /// devices, so that whole nodes stay free. There are eleven scores and the order is what counts, so
     /// the best kind of node gets the highest, the next the next one, and from the eleventh on all zero.
     #[must_use]
-    pub fn prioritize(&self, pod: &Pod, nodes: &Candidates) -> Vec<HostPriority> {
-        let equal = |names: &[String]| {
-            let host = |name: &String| HostPriority {
-                host: name.clone(),
-                score: 0,
-            };
-            names.iter().map(host).collect()
+    pub fn prioritize<'n>(&self, pod: &Pod, nodes: &'n Candidates<'_>) -> Vec<HostPriority<'n>> {
+        let known = self.state.wants(pod).ok();
+        let Some((wants, snapshot)) = known.filter(|(wants, _)| !wants.is_settled()) else {
+            let equal = |host| HostPriority { host, score: 0 };
+            return nodes.names().map(equal).collect();
         };
-        let Ok((wants, snapshot)) = self.state.wants(pod) else {
-            return equal(nodes.names());
-        };
-        if wants.is_settled() {
-            return equal(nodes.names());
-        }
-        let verdicts = self.verdicts(&wants, &snapshot, nodes.names());
+        let found: Vec<_> = nodes.names().map(|name| snapshot.node(name)).collect();
+        let verdicts = self.verdicts(&wants, &found);
         let rank = |verdict: &Verdict| match verdict {
             // Less is better: thousandths of a score below the best there can be, then free devices.
             Verdict::Fits { score, free } => Some((thousandths_missing(*score), *free)),
@@ -224,10 +222,10 @@ impl Decider {
             let place = kinds.binary_search(&rank(verdict)?).ok()?;
             Some(MOST.saturating_sub(i64::try_from(place).ok()?).max(0))
         };
-        let nodes = nodes.names().iter().zip(&verdicts);
-        nodes
-            .map(|(name, verdict)| HostPriority {
-                host: name.clone(),
+        let scored = nodes.names().zip(&verdicts);
+        scored
+            .map(|(host, verdict)| HostPriority {
+                host,
                 score: score(verdict).unwrap_or_default(),
             })
             .collect()
@@ -284,10 +282,9 @@ impl Decider {
             let Some(allocation) = decision.allocation else {
                 let miss = Miss::of(&plan, placement.allocator(), &entry.node, &decision);
                 let said = miss::texts([(node, &miss)].into_iter());
-                let said = said.get(node).map(ToString::to_string);
                 return Err(format!(
                     "the claims no longer fit on {node}: {}",
-                    said.unwrap_or_default()
+                    said.concat()
                 ));
             };
             let pending: Vec<Arc<ResourceClaim>> = pending
@@ -307,156 +304,88 @@ impl Decider {
     }
 
     /// What each of these nodes says, in order.
-    fn verdicts(&self, wants: &Wants, snapshot: &Snapshot, names: &[String]) -> Vec<Verdict> {
-        let none = BTreeSet::new();
-        // What claims must bring differs with what nodes offer by themselves; mostly it does not.
+    fn verdicts(&self, wants: &Wants, nodes: &[Option<Found<'_>>]) -> Vec<Verdict> {
+        if !wants.depends_on_offers() {
+            return self.verdicts_of(wants, &BTreeMap::new(), nodes);
+        }
+        // What claims must bring differs with what nodes offer by themselves.
         let mut groups: BTreeMap<BTreeMap<&str, &str>, Vec<usize>> = BTreeMap::new();
-        for (position, name) in names.iter().enumerate() {
-            let offers = snapshot
-                .node(name)
-                .map_or(&none, |(_, entry)| &entry.offers);
+        let none = BTreeSet::new();
+        for (position, found) in nodes.iter().enumerate() {
+            let offers = found.map_or(&none, |(_, entry)| &*entry.offers);
             let missing = wants.missing(offers);
             groups.entry(missing).or_default().push(position);
         }
-        let mut verdicts: Vec<(usize, Verdict)> = Vec::with_capacity(names.len());
+        let mut verdicts: Vec<(usize, Verdict)> = Vec::with_capacity(nodes.len());
         for (missing, positions) in groups {
-            let names: Vec<&String> = positions.iter().filter_map(|at| names.get(*at)).collect();
-            match wants.claims(&missing) {
-                Ok(claims) => {
-                    let said = self.verdicts_on(&claims, snapshot, &names);
-                    verdicts.extend(positions.into_iter().zip(said));
-                }
-                Err(why) => {
-                    let miss = Arc::new(Miss::Broken(why));
-                    let said = |at| (at, Verdict::Misses(Arc::clone(&miss)));
-                    verdicts.extend(positions.into_iter().map(said));
-                }
-            }
+            let alike = positions.iter().map(|at| nodes.get(*at).copied().flatten());
+            let said = self.verdicts_of(wants, &missing, &alike.collect::<Vec<_>>());
+            verdicts.extend(positions.into_iter().zip(said));
         }
         verdicts.sort_unstable_by_key(|(at, _)| *at);
         verdicts.into_iter().map(|(_, verdict)| verdict).collect()
     }
 
-    /// What each of these nodes says to these claims, in order.
-    fn verdicts_on(
+    /// What each of these nodes says, where claims must bring the same.
+    fn verdicts_of(
         &self,
-        claims: &PodClaims,
-        snapshot: &Snapshot,
-        names: &[&String],
+        wants: &Wants,
+        missing: &BTreeMap<&str, &str>,
+        nodes: &[Option<Found<'_>>],
     ) -> Vec<Verdict> {
+        match wants.claims(missing) {
+            Ok(claims) => self.verdicts_on(&claims, nodes),
+            Err(why) => vec![Verdict::Misses(Arc::new(Miss::Broken(why))); nodes.len()],
+        }
+    }
+
+    /// What each of these nodes says to these claims, in order.
+    fn verdicts_on(&self, claims: &PodClaims, nodes: &[Option<Found<'_>>]) -> Vec<Verdict> {
         let known = self.known_of(&claims.pending);
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(names.len());
-        let mut open: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (position, name) in names.iter().enumerate() {
-            let Some((shard, entry)) = snapshot.node(name) else {
-                verdicts.push(Some(Verdict::Misses(Arc::new(Miss::Unknown))));
-                continue;
+        let mut open = Vec::new();
+        let mut said = |(position, found): (usize, &Option<Found<'_>>)| {
+            let Some((shard, entry)) = found else {
+                return Verdict::Misses(Arc::new(Miss::Unknown));
             };
             if let Some(claim) = elsewhere(&claims.allocated, &entry.node) {
-                let miss = Arc::new(Miss::Elsewhere(claim));
-                verdicts.push(Some(Verdict::Misses(miss)));
-                continue;
+                return Verdict::Misses(Arc::new(Miss::Elsewhere(claim)));
             }
-            let stamp = shard.stamp(entry);
-            let kept = match claims.pending.is_empty() {
-                true => Some(Verdict::Fits {
+            if claims.pending.is_empty() {
+                return Verdict::Fits {
                     score: None,
                     free: entry.free(),
-                }),
-                false => known
-                    .get(*name)
-                    .filter(|(then, _)| *then == stamp)
-                    .map(|(_, verdict)| verdict.clone()),
-            };
-            if kept.is_none() {
-                open.entry(snapshot.place(name)).or_default().push(position);
+                };
             }
-            verdicts.push(kept);
-        }
-        let new: usize = open.values().map(Vec::len).sum();
+            match known.get(entry.slot) {
+                Some(Some((then, verdict))) if *then == shard.stamp(entry) => verdict.clone(),
+                _ => {
+                    open.push(position);
+                    Verdict::Misses(Arc::clone(&LATE))
+                }
+            }
+        };
+        let mut verdicts: Vec<Verdict> = nodes.iter().enumerate().map(&mut said).collect();
         let count = |counter: &AtomicU64, by: usize| {
             counter.fetch_add(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
         };
-        count(&self.asked, new);
-        count(&self.remembered, names.len().saturating_sub(new));
-        if new > 0 {
-            // Nodes come and go, and with them what is known of them.
-            if known.len() > 2 * names.len() + 1024 {
-                known.clear();
-            }
-            self.ask(
-                claims,
-                snapshot,
-                names,
-                open.into_values(),
-                |at, verdict, stamp| {
-                    if let (Some(name), Some(stamp)) = (names.get(at), stamp) {
-                        known.insert((*name).clone(), (stamp, verdict.clone()));
-                    }
-                    if let Some(slot) = verdicts.get_mut(at) {
-                        *slot = Some(verdict);
-                    }
-                },
-            );
-        }
-        let late = || Verdict::Misses(Arc::new(Miss::Late));
-        verdicts
-            .into_iter()
-            .map(|verdict| verdict.unwrap_or_else(late))
-            .collect()
-    }
-
-    /// Asks nodes, shard by shard. Of nodes for which there was no time nothing is said, and a verdict that
-    /// holds for this moment only has no stamp.
-    fn ask(
-        &self,
-        claims: &PodClaims,
-        snapshot: &Snapshot,
-        names: &[&String],
-        open: impl Iterator<Item = Vec<usize>>,
-        mut found: impl FnMut(usize, Verdict, Option<Stamp>),
-    ) {
-        let claims: Vec<&ResourceClaim> = claims.pending.iter().map(|claim| &**claim).collect();
-        let budget = budget();
-        for positions in open {
-            let first = positions.first().and_then(|at| names.get(*at));
-            let Some((shard, _)) = first.and_then(|name| snapshot.node(name)) else {
-                continue;
-            };
-            let placement = shard.placement();
-            let prepared = placement.allocator().prepare(shard.in_use());
-            let plan = prepared.plan(&claims);
-            for at in positions {
-                let Some(entry) = names.get(at).and_then(|name| shard.node(name)) else {
-                    continue;
-                };
-                let decision = placement.place_planned(&plan, &entry.node, budget);
-                if let Some(AllocateError::Deadline { .. }) = decision.failure {
-                    continue;
+        count(&self.asked, open.len());
+        count(&self.remembered, nodes.len().saturating_sub(open.len()));
+        for (at, verdict, stamp) in ask(claims, nodes, open) {
+            let entry = nodes.get(at).copied().flatten().map(|(_, entry)| entry);
+            if let (Some(entry), Some(stamp)) = (entry, stamp) {
+                if known.len() <= entry.slot {
+                    known.resize(entry.slot + 1, None);
                 }
-                let verdict = match (&decision.allocation, &decision.failure) {
-                    (Some(_), _) => Verdict::Fits {
-                        score: decision.score,
-                        free: entry.free(),
-                    },
-                    (None, Some(AllocateError::Fatal(why))) => Verdict::Wrong(why.as_str().into()),
-                    (None, _) => {
-                        let allocator = placement.allocator();
-                        let miss = Miss::of(&plan, allocator, &entry.node, &decision);
-                        Verdict::Misses(Arc::new(miss))
-                    }
-                };
-                let holds = !decision.consultations.iter().any(|asked| {
-                    let answer = &asked.answer;
-                    matches!(
-                        answer,
-                        Answer::Failed(CallError::Timeout { .. } | CallError::Busy)
-                    )
-                });
-                found(at, verdict, holds.then(|| shard.stamp(entry)));
+                if let Some(slot) = known.get_mut(entry.slot) {
+                    *slot = Some((stamp, verdict.clone()));
+                }
+            }
+            if let Some(slot) = verdicts.get_mut(at) {
+                *slot = verdict;
             }
         }
+        verdicts
     }
 
     /// What is known of claims like these.
@@ -473,6 +402,79 @@ impl Decider {
         let kind = json!(kinds).to_string();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.get_or_insert(kind, Arc::default))
+    }
+}
+
+/// There was no time to ask.
+static LATE: LazyLock<Arc<Miss>> = LazyLock::new(|| Arc::new(Miss::Late));
+
+/// Asks the nodes at these places, shard by shard, on as many processors as it is worth. Of nodes for which
+/// there was no time nothing is said.
+fn ask(claims: &PodClaims, nodes: &[Option<Found<'_>>], mut open: Vec<usize>) -> Vec<Said> {
+    let found = |at: &usize| nodes.get(*at).copied().flatten();
+    let shard = |at: &usize| found(at).map(|(shard, _)| Arc::as_ptr(shard));
+    open.sort_by_key(shard);
+    let parts: Vec<&[usize]> = open.chunk_by(|a, b| shard(a) == shard(b)).collect();
+    let claims: Vec<&ResourceClaim> = claims.pending.iter().map(|claim| &**claim).collect();
+    let budget = budget();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut said = Vec::new();
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let nodes = part.iter().filter_map(|at| Some((*at, found(at)?)));
+            ask_shard(&claims, nodes, budget, &mut said);
+        }
+        said
+    };
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = threads.min(open.len() / WORTH_A_THREAD);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut said = work();
+        for other in others {
+            said.extend(other.join().unwrap_or_default());
+        }
+        said
+    })
+}
+
+/// Asks nodes of one shard.
+fn ask_shard<'s>(
+    claims: &[&ResourceClaim],
+    mut nodes: impl Iterator<Item = (usize, Found<'s>)>,
+    budget: Budget,
+    said: &mut Vec<Said>,
+) {
+    let Some(first) = nodes.next() else { return };
+    let (_, (shard, _)) = first;
+    let placement = shard.placement();
+    let prepared = placement.allocator().prepare(shard.in_use());
+    let plan = prepared.plan(claims);
+    for (at, (shard, entry)) in std::iter::once(first).chain(nodes) {
+        let decision = placement.place_planned(&plan, &entry.node, budget);
+        if let Some(AllocateError::Deadline { .. }) = decision.failure {
+            continue;
+        }
+        let verdict = match (&decision.allocation, &decision.failure) {
+            (Some(_), _) => Verdict::Fits {
+                score: decision.score,
+                free: entry.free(),
+            },
+            (None, Some(AllocateError::Fatal(why))) => Verdict::Wrong(why.as_str().into()),
+            (None, _) => {
+                let allocator = placement.allocator();
+                let miss = Miss::of(&plan, allocator, &entry.node, &decision);
+                Verdict::Misses(Arc::new(miss))
+            }
+        };
+        let holds = !decision.consultations.iter().any(|asked| {
+            let answer = &asked.answer;
+            matches!(
+                answer,
+                Answer::Failed(CallError::Timeout { .. } | CallError::Busy)
+            )
+        });
+        said.push((at, verdict, holds.then(|| shard.stamp(entry))));
     }
 }
 

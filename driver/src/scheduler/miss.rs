@@ -4,7 +4,7 @@
 //! the letter. So nodes that miss by the same rule say the same here, with the closest of them: the
 //! message then has one part a rule, however many nodes there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
@@ -153,10 +153,10 @@ impl Miss {
     }
 }
 
-/// What each node says: what its rule says, with the closest miss by that rule.
+/// What each node says, in order: what its rule says, with the closest miss by that rule.
 pub(super) fn texts<'a>(
     misses: impl Iterator<Item = (&'a str, &'a Miss)> + Clone,
-) -> HashMap<&'a str, Arc<str>> {
+) -> Vec<Arc<str>> {
     let mut closest: BTreeMap<Miss, (usize, &str)> = BTreeMap::new();
     for (node, miss) in misses.clone() {
         let entry = closest.entry(miss.rule()).or_insert((miss.have(), node));
@@ -165,9 +165,9 @@ pub(super) fn texts<'a>(
         }
     }
     let mut said: BTreeMap<Miss, Arc<str>> = BTreeMap::new();
-    let mut told = HashMap::new();
+    let mut told = Vec::new();
     let other: Arc<str> = "other reasons; see `supercargo allocate --explain`".into();
-    for (node, miss) in misses {
+    for (_, miss) in misses {
         let rule = miss.rule();
         let text = match said.get(&rule) {
             Some(text) => Arc::clone(text),
@@ -179,7 +179,7 @@ pub(super) fn texts<'a>(
                 text
             }
         };
-        told.insert(node, text);
+        told.push(text);
     }
     told
 }
@@ -331,7 +331,7 @@ mod tests {
         };
         let misses = [("a", few(1)), ("b", few(2)), ("c", apart), ("d", few(0))];
         let told = texts(misses.iter().map(|(node, miss)| (*node, miss)));
-        let mut said: Vec<&str> = misses.iter().map(|(node, _)| &*told[node]).collect();
+        let mut said: Vec<&str> = told.iter().map(|text| &**text).collect();
         assert_eq!(
             said,
             [
@@ -352,7 +352,7 @@ mod tests {
             .map(|n| (format!("n{n}"), Miss::Broken(format!("é{n}").repeat(200))))
             .collect();
         let told = texts(misses.iter().map(|(node, miss)| (&**node, miss)));
-        let mut said: Vec<&str> = told.values().map(|text| &**text).collect();
+        let mut said: Vec<&str> = told.iter().map(|text| &**text).collect();
         said.sort_unstable();
         said.dedup();
         assert_eq!((told.len(), said.len()), (5000, RULES + 1));

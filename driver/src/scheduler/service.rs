@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use lru::LruCache;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument as _, info_span};
@@ -25,7 +24,7 @@ use tracing::{Instrument as _, info_span};
 use super::bind::{BindError, Binder};
 use super::decide::Decider;
 use super::metrics::Metrics;
-use super::pod::Pod;
+use super::pod::{Pod, PodObject};
 use super::preempt::preempt;
 use super::preempt::preemptor::Preemptor;
 use super::state::State;
@@ -145,27 +144,30 @@ impl Service {
         })
     }
 
-    /// Does work that takes no waiting.
-    async fn decide<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Result<T, String> {
-        let Ok(_permit) = self.deciders.acquire().await else {
-            return Err("ending".to_owned());
+    /// Answers a question by work that takes no waiting. What is given to `work` is the body, or why there is
+    /// none.
+    async fn answer(self: Arc<Self>, verb: &'static str, body: Body, work: Work) -> Response {
+        let begun = Instant::now();
+        let asked = async {
+            let bytes = arrived(body).await?;
+            let _permit = self.deciders.acquire().await.map_err(|_| "ending")?;
+            let service = Arc::clone(&self);
+            let worked = tokio::task::spawn_blocking(move || work(&service, Ok(&bytes))).await;
+            worked.map_err(|_| "deciding ended early; the log says more".to_owned())
         };
-        let service = Arc::clone(self);
-        tokio::task::spawn_blocking(move || work(&service))
-            .await
-            .map_err(|_| "deciding ended early; the log says more".to_owned())
+        let answered = asked.await.unwrap_or_else(|why| work(&self, Err(why)));
+        let (outcome, response) = answered;
+        self.metrics.answered(verb, outcome, begun.elapsed());
+        response
     }
 
-    fn filter(&self, args: Args) -> FilterResult {
+    fn filter<'a>(&self, args: Args<'a>) -> FilterResult<'a> {
         let nodes = match Candidates::of(args.nodes, args.node_names) {
             Ok(nodes) => nodes,
             Err(error) => return FilterResult::error(format!("a node cannot be read: {error}")),
         };
         let pod = Pod::from(args.pod);
-        let count = nodes.names().len();
+        let count = nodes.count();
         let _span = info_span!("filter", pod = pod.full_name(), nodes = count).entered();
         if !self.mode.concerns(&pod) {
             return nodes.filtered(|_, _| None);
@@ -186,19 +188,17 @@ impl Service {
         result
     }
 
-    fn prioritize(&self, args: Args) -> Result<Vec<HostPriority>, String> {
-        let nodes = Candidates::of(args.nodes, args.node_names).map_err(|it| it.to_string())?;
-        let pod = Pod::from(args.pod);
-        let count = nodes.names().len();
+    fn prioritize<'n>(&self, pod: PodObject, nodes: &'n Candidates<'_>) -> Vec<HostPriority<'n>> {
+        let pod = Pod::from(pod);
+        let count = nodes.count();
         let _span = info_span!("prioritize", pod = pod.full_name(), nodes = count).entered();
-        if !self.mode.concerns(&pod) {
-            let equal = |name: &String| HostPriority {
-                host: name.clone(),
-                score: 0,
-            };
-            return Ok(nodes.names().iter().map(equal).collect());
+        match self.mode.concerns(&pod) {
+            true => self.decider.prioritize(&pod, nodes),
+            false => {
+                let equal = |host| HostPriority { host, score: 0 };
+                nodes.names().map(equal).collect()
+            }
         }
-        Ok(self.decider.prioritize(&pod, &nodes))
     }
 
     fn preempt(&self, args: PreemptArgs) -> PreemptResult {
@@ -222,68 +222,56 @@ impl Service {
     }
 }
 
+/// What a verb does with a body, or with why there is none: how it ended, and what is said.
+type Work = fn(&Service, Result<&[u8], String>) -> (&'static str, Response);
+
 async fn filter(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
-    let begun = Instant::now();
-    let result = match read::<Args>(body).await {
-        Ok(args) => service
-            .decide(move |service| service.filter(args))
-            .await
-            .unwrap_or_else(FilterResult::error),
-        Err(error) => FilterResult::error(error),
+    let work: Work = |service, asked| {
+        let result = match asked.and_then(read::<Args<'_>>) {
+            Ok(args) => service.filter(args),
+            Err(error) => FilterResult::error(error),
+        };
+        let outcome = match &result {
+            result if !result.error.is_empty() => "error",
+            result if result.is_none() => "none",
+            _ => "nodes",
+        };
+        (outcome, json(&result))
     };
-    let outcome = match (&result.nodes, &result.node_names) {
-        _ if !result.error.is_empty() => "error",
-        (Some(nodes), _) if nodes.items.is_empty() => "none",
-        (_, Some(names)) if names.is_empty() => "none",
-        _ => "nodes",
-    };
-    service.metrics.answered("filter", outcome, begun.elapsed());
-    json(StatusCode::OK, &result)
+    service.answer("filter", body, work).await
 }
 
 async fn prioritize(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
-    let begun = Instant::now();
-    let result = match read::<Args>(body).await {
-        Ok(args) => {
-            let decided = service.decide(move |service| service.prioritize(args));
-            decided.await.and_then(|result| result)
+    let work: Work = |service, asked| {
+        let asked = asked.and_then(read::<Args<'_>>).and_then(|args| {
+            let nodes = Candidates::of(args.nodes, args.node_names);
+            Ok((args.pod, nodes.map_err(|error| error.to_string())?))
+        });
+        match asked {
+            Ok((pod, nodes)) => ("scores", json(&service.prioritize(pod, &nodes))),
+            Err(error) => ("error", bad(error)),
         }
-        Err(error) => Err(error),
     };
-    let outcome = if result.is_ok() { "scores" } else { "error" };
-    service
-        .metrics
-        .answered("prioritize", outcome, begun.elapsed());
-    match result {
-        Ok(scores) => json(StatusCode::OK, &scores),
-        Err(error) => (StatusCode::BAD_REQUEST, error).into_response(),
-    }
+    service.answer("prioritize", body, work).await
 }
 
 async fn preempt_pods(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
-    let begun = Instant::now();
-    let result = match read::<PreemptArgs>(body).await {
-        Ok(args) => service.decide(move |service| service.preempt(args)).await,
-        Err(error) => Err(error),
+    let work: Work = |service, asked| match asked.and_then(read::<PreemptArgs>) {
+        Ok(args) => ("victims", json(&service.preempt(args))),
+        Err(error) => ("error", bad(error)),
     };
-    let outcome = if result.is_ok() { "victims" } else { "error" };
-    service
-        .metrics
-        .answered("preempt", outcome, begun.elapsed());
-    match result {
-        Ok(victims) => json(StatusCode::OK, &victims),
-        Err(error) => (StatusCode::BAD_REQUEST, error).into_response(),
-    }
+    service.answer("preempt", body, work).await
 }
 
 async fn bind(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
     let begun = Instant::now();
-    let (outcome, error) = match read::<BindArgs>(body).await {
+    let body = arrived(body).await;
+    let (outcome, error) = match body.and_then(|bytes| read::<BindArgs>(&bytes)) {
         Ok(args) => service.bind(args).await,
         Err(error) => ("error", error),
     };
     service.metrics.answered("bind", outcome, begun.elapsed());
-    json(StatusCode::OK, &BindResult { error })
+    json(&BindResult { error })
 }
 
 impl Service {
@@ -323,15 +311,19 @@ impl Service {
     }
 }
 
-/// Reads a body: bounded, and with the place of what is wrong. That place is looked for only then, for
-/// keeping track of it takes longer than reading.
-async fn read<T: DeserializeOwned>(body: Body) -> Result<T, String> {
-    let bytes = timeout(ARRIVAL, to_bytes(body, BODY))
+/// A body: bounded in size and time.
+async fn arrived(body: Body) -> Result<Bytes, String> {
+    timeout(ARRIVAL, to_bytes(body, BODY))
         .await
         .map_err(|_| "the request did not arrive in time".to_owned())?
-        .map_err(|error| format!("the request cannot be read: {error}"))?;
-    serde_json::from_slice(&bytes).map_err(|wrong| {
-        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        .map_err(|error| format!("the request cannot be read: {error}"))
+}
+
+/// Reads a body, with the place of what is wrong. That place is looked for only then, for keeping track of it
+/// takes longer than reading.
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|wrong| {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
             Err(error) => format!("the request is not what the extender protocol says: {error}"),
             Ok(_) => format!("the request is followed by something else: {wrong}"),
@@ -339,14 +331,19 @@ async fn read<T: DeserializeOwned>(body: Body) -> Result<T, String> {
     })
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
+fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => {
             let kind = [(header::CONTENT_TYPE, "application/json")];
-            (status, kind, body).into_response()
+            (StatusCode::OK, kind, body).into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// To verbs whose answer has no room for an error.
+fn bad(error: String) -> Response {
+    (StatusCode::BAD_REQUEST, error).into_response()
 }
 
 #[cfg(test)]

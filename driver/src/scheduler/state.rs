@@ -32,7 +32,7 @@ use claims::Claims;
 pub use claims::Overdue;
 pub use nominations::Nomination;
 use pools::Pools;
-use shard::{COUNT, Common, shard_of};
+use shard::{COUNT, Common, Slots, shard_of};
 pub use shard::{NodeEntry, Shard, Stamp};
 pub use wants::{Claims as PodClaims, Wait, Wants};
 
@@ -107,9 +107,13 @@ struct Inner {
     /// By the UIDs of pods.
     nominations: HashMap<String, Nomination>,
     synced: BTreeSet<Kind>,
+    slots: Slots,
     /// Numbers changes.
     clock: u64,
 }
+
+/// A node, and what decides for it.
+pub type Found<'s> = (&'s Arc<Shard>, &'s NodeEntry);
 
 /// The cluster at one moment.
 #[derive(Debug, Clone)]
@@ -118,22 +122,15 @@ pub struct Snapshot(Vec<Arc<Shard>>);
 impl Snapshot {
     /// A node, and what decides for it.
     #[must_use]
-    pub fn node(&self, name: &str) -> Option<(&Arc<Shard>, &NodeEntry)> {
+    pub fn node(&self, name: &str) -> Option<Found<'_>> {
         let shard = self.0.get(shard_of(name))?;
         Some((shard, shard.node(name)?))
     }
 
-    /// The names of all nodes.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        let names = self.0.iter().flat_map(|shard| shard.nodes.keys());
-        names.map(|name| name.to_string()).collect()
-    }
-
-    /// Which of the shards a node is in, whether or not it is known.
-    #[must_use]
-    pub fn place(&self, name: &str) -> usize {
-        shard_of(name)
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = Found<'_>> {
+        let shards = self.0.iter();
+        shards.flat_map(|shard| shard.nodes().map(move |entry| (shard, entry)))
     }
 }
 
@@ -175,6 +172,7 @@ impl State {
             budgets: BTreeMap::new(),
             nominations: HashMap::new(),
             synced: BTreeSet::new(),
+            slots: Slots::default(),
             clock: 0,
         }))
     }
@@ -466,7 +464,8 @@ impl Inner {
         };
         let known = shard.nodes.get(name);
         let Some(labels) = labels else {
-            if known.is_some() {
+            if let Some(known) = known {
+                self.slots.give_back(known.slot);
                 Arc::make_mut(shard).nodes.remove(name);
             }
             return;
@@ -484,6 +483,7 @@ impl Inner {
             node: Arc::new(node),
             offers: Arc::new(offers),
             generation,
+            slot: known.map_or_else(|| self.slots.take(), |known| known.slot),
             rooms: self.pools.rooms(name),
         };
         Arc::make_mut(shard).nodes.insert(name.into(), entry);

@@ -2,8 +2,10 @@
 //!
 //! Its types have no JSON names, so the keys are Go's field names, while the Kubernetes objects inside
 //! have theirs. Of a pod only what a decision needs is read; a node that travels as a whole object goes
-//! back as the very bytes that it came in.
+//! back as the very bytes that it came in. There may be thousands of nodes in a question and in its answer:
+//! their names stay where they were read.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -17,62 +19,83 @@ pub const MOST: i64 = 10;
 /// What Filter and Prioritize are asked: a pod, and the nodes that are left.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Args {
+pub struct Args<'a> {
     /// The pod.
     pub pod: PodObject,
     /// The nodes as objects, from a scheduler whose extender is not `nodeCacheCapable`.
-    #[serde(default)]
-    pub nodes: Option<NodeList>,
+    #[serde(borrow, default)]
+    pub nodes: Option<NodeList<'a>>,
     /// The nodes by name, from any other.
-    #[serde(default)]
-    pub node_names: Option<Vec<String>>,
+    #[serde(borrow, default)]
+    pub node_names: Option<Vec<Name<'a>>>,
 }
 
 /// A list of nodes.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct NodeList {
+pub struct NodeList<'a> {
     /// The nodes, unread.
-    #[serde(default)]
-    pub items: Vec<Box<RawValue>>,
+    #[serde(borrow, default)]
+    pub items: Vec<&'a RawValue>,
+}
+
+/// A node's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl From<String> for Name<'_> {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
+impl Borrow<str> for Name<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Name<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
 }
 
 #[derive(Debug, Deserialize)]
-struct Named {
-    metadata: Metadata,
+struct Named<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Metadata {
-    name: String,
+struct Metadata<'a> {
+    #[serde(borrow)]
+    name: Name<'a>,
 }
 
 /// The nodes of a question: names, and the objects where those came.
 #[derive(Debug)]
-pub struct Candidates {
-    names: Vec<String>,
-    objects: Option<Vec<Box<RawValue>>>,
+pub struct Candidates<'a> {
+    names: Vec<Name<'a>>,
+    objects: Option<Vec<&'a RawValue>>,
 }
 
-impl Candidates {
+impl<'a> Candidates<'a> {
     /// Takes the nodes out of a question.
     ///
     /// # Errors
     /// A node without a name.
     pub fn of(
-        nodes: Option<NodeList>,
-        names: Option<Vec<String>>,
+        nodes: Option<NodeList<'a>>,
+        names: Option<Vec<Name<'a>>>,
     ) -> Result<Self, serde_json::Error> {
         match (names, nodes) {
             (None, Some(list)) => {
-                let name = |object: &RawValue| {
-                    serde_json::from_str(object.get()).map(|named: Named| named.metadata.name)
+                let name = |object: &&'a RawValue| {
+                    serde_json::from_str(object.get()).map(|named: Named<'a>| named.metadata.name)
                 };
                 Ok(Self {
-                    names: list
-                        .items
-                        .iter()
-                        .map(|it| name(it))
-                        .collect::<Result<_, _>>()?,
+                    names: list.items.iter().map(name).collect::<Result<_, _>>()?,
                     objects: Some(list.items),
                 })
             }
@@ -83,16 +106,24 @@ impl Candidates {
         }
     }
 
-    /// The names, in order.
+    /// How many there are.
     #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.names
+    pub fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().map(AsRef::as_ref)
     }
 
     /// The answer to Filter that lets a node pass unless `refused` says why not, in the form in which the
     /// nodes came.
     #[must_use]
-    pub fn filtered(self, mut refused: impl FnMut(usize, &str) -> Option<Refused>) -> FilterResult {
+    pub fn filtered(
+        self,
+        mut refused: impl FnMut(usize, &str) -> Option<Refused>,
+    ) -> FilterResult<'a> {
         let mut result = FilterResult::default();
         let mut passed = Vec::with_capacity(self.names.len());
         let mut kept = Vec::new();
@@ -100,7 +131,7 @@ impl Candidates {
         let whole = objects.is_some();
         for (position, name) in self.names.into_iter().enumerate() {
             let object = objects.as_mut().and_then(Iterator::next);
-            match refused(position, &name) {
+            match refused(position, name.as_ref()) {
                 None => {
                     kept.extend(object);
                     passed.push(name);
@@ -134,31 +165,38 @@ pub enum Refused {
 /// The answer to Filter.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct FilterResult {
+pub struct FilterResult<'a> {
     /// The nodes that pass, where objects came.
-    pub nodes: Option<NodeList>,
+    pub nodes: Option<NodeList<'a>>,
     /// The nodes that pass, where names came.
-    pub node_names: Option<Vec<String>>,
+    pub node_names: Option<Vec<Name<'a>>>,
     /// The others, with the reason, where preemption may help.
-    pub failed_nodes: BTreeMap<String, String>,
+    pub failed_nodes: BTreeMap<Name<'a>, String>,
     /// The others, where it cannot.
-    pub failed_and_unresolvable_nodes: BTreeMap<String, String>,
+    pub failed_and_unresolvable_nodes: BTreeMap<Name<'a>, String>,
     /// Why nothing could be decided; empty otherwise.
     pub error: String,
 }
 
-impl FilterResult {
-    /// The nodes, if every one of them was refused.
+impl FilterResult<'_> {
+    /// Whether something was decided, and no node passes.
     #[must_use]
-    pub fn refused(&self) -> Option<Vec<String>> {
+    pub fn is_none(&self) -> bool {
         let none_passed = match (&self.nodes, &self.node_names) {
             (Some(nodes), _) => nodes.items.is_empty(),
             (_, Some(names)) => names.is_empty(),
             _ => false,
         };
+        none_passed && self.error.is_empty()
+    }
+
+    /// The nodes, if every one of them was refused.
+    #[must_use]
+    pub fn refused(&self) -> Option<Vec<String>> {
         let refused = self.failed_nodes.keys();
         let refused = refused.chain(self.failed_and_unresolvable_nodes.keys());
-        (none_passed && self.error.is_empty()).then(|| refused.cloned().collect())
+        let names = refused.map(|name| name.as_ref().to_owned());
+        self.is_none().then(|| names.collect())
     }
 
     /// Nothing could be decided.
@@ -174,9 +212,9 @@ impl FilterResult {
 /// How good a node is.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct HostPriority {
+pub struct HostPriority<'a> {
     /// The node.
-    pub host: String,
+    pub host: &'a str,
     /// From 0 to [`MOST`].
     pub score: i64,
 }
@@ -293,17 +331,17 @@ mod tests {
 
     use super::*;
 
-    fn args(body: serde_json::Value) -> Args {
-        serde_json::from_str(&body.to_string()).unwrap()
-    }
-
     #[test]
     fn names_are_answered_with_names_under_gos_field_names() {
-        let args = args(json!({
+        let body = json!({
             "Pod": {"metadata": {"name": "p", "creationTimestamp": null}, "spec": {"containers": []}, "status": {}},
             "Nodes": null,
             "NodeNames": ["a", "b", "c"],
-        }));
+        })
+        .to_string();
+        let args: Args<'_> = serde_json::from_str(&body).unwrap();
+        let kept = args.node_names.as_deref().unwrap_or_default();
+        assert!(kept.iter().all(|name| matches!(name.0, Cow::Borrowed(_))));
         let nodes = Candidates::of(args.nodes, args.node_names).unwrap();
         let result = nodes.filtered(|_, name| match name {
             "a" => None,
@@ -327,7 +365,7 @@ mod tests {
         let body = r#"{"Pod": {"metadata": {"name": "p"}, "spec": {}},
             "Nodes": {"metadata": {}, "items": [
                 {"metadata": {"name": "a"}, "unheard-of": 1.50}, {"metadata": {"name": "b"}}]}}"#;
-        let args: Args = serde_json::from_str(body).unwrap();
+        let args: Args<'_> = serde_json::from_str(body).unwrap();
         let nodes = Candidates::of(args.nodes, args.node_names).unwrap();
         let result = nodes.filtered(|_, name| (name == "b").then(|| Refused::Now("no".into())));
         assert_eq!(

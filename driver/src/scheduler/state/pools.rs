@@ -57,6 +57,14 @@ impl Pool {
         }
     }
 
+    /// From where it can be reached, where it lies everywhere.
+    fn reach(&self) -> Reach {
+        match self.home {
+            Home::Everywhere => Reach::of(self.slices.values().map(|slice| &**slice)),
+            Home::Node(_) | Home::Nowhere => Reach::default(),
+        }
+    }
+
     /// Devices published, and devices held whole.
     fn room(&self, id: &PoolId) -> (usize, usize) {
         let devices = self.slices.values().flat_map(|slice| &slice.spec.devices);
@@ -200,7 +208,7 @@ impl Inner {
     /// Publishes, changes or removes a slice of a pool.
     fn change_pool(&mut self, id: &PoolId, name: &str, slice: Option<Arc<ResourceSlice>>) {
         let pool = self.pools.by_id.entry(id.clone()).or_default();
-        let was = pool.home.clone();
+        let (was, reached) = (pool.home.clone(), pool.reach());
         let old: Vec<String> = pool.slices.keys().cloned().collect();
         match &slice {
             Some(slice) => pool.slices.insert(name.to_owned(), Arc::clone(slice)),
@@ -223,8 +231,8 @@ impl Inner {
                 self.at(&now, |shard| shard.publish(&name, Some(Arc::clone(&slice))));
             }
         }
+        self.concern(&was, &reached);
         self.refresh(id);
-        self.republished(id);
         self.pools.tidy(id);
     }
 
@@ -271,17 +279,21 @@ impl Inner {
                 });
             }
             self.refresh(&id);
-            self.republished(&id);
         }
     }
 
-    /// Where a pool is not one node's own, what it publishes may concern any.
-    fn republished(&mut self, id: &PoolId) {
-        let era = self.tick();
-        let home = self.pools.by_id.get(id).map(|pool| &pool.home);
-        if home == Some(&Home::Everywhere) {
-            self.at(&Home::Everywhere, |shard| shard.era = era);
+    /// Something changed about a pool that lies, or lay, everywhere: for the nodes that reach it.
+    fn concern(&mut self, home: &Home, reach: &Reach) {
+        if *home != Home::Everywhere {
+            return;
         }
+        let tick = self.tick();
+        self.at(home, |shard| {
+            let entries = shard.nodes.values_mut();
+            for entry in entries.filter(|entry| reach.includes(&entry.node)) {
+                entry.generation = tick;
+            }
+        });
     }
 
     /// Enters again what is in use of a pool, after it or its claims changed.
@@ -290,12 +302,8 @@ impl Inner {
         let Some(pool) = self.pools.by_id.get(id) else {
             return;
         };
-        let home = pool.home.clone();
+        let (home, reach) = (pool.home.clone(), pool.reach());
         let room = pool.room(id);
-        let reach = match &home {
-            Home::Everywhere => Reach::of(pool.slices.values().map(|slice| &**slice)),
-            Home::Node(_) | Home::Nowhere => Reach::default(),
-        };
         let held: Vec<Arc<ResourceClaim>> = pool.held.values().cloned().collect();
         self.at(&home, |shard| {
             let state = Arc::make_mut(&mut shard.in_use);
@@ -303,22 +311,14 @@ impl Inner {
             for claim in &held {
                 in_use::enter_where(state, claim, |result| is_of(result, id));
             }
-            match &home {
-                Home::Node(node) => {
-                    if let Some(entry) = shard.nodes.get_mut(node) {
-                        entry.generation = tick;
-                        entry.rooms.insert(id.clone(), room);
-                    }
-                }
-                Home::Everywhere => {
-                    let entries = shard.nodes.values_mut();
-                    for entry in entries.filter(|entry| reach.includes(&entry.node)) {
-                        entry.generation = tick;
-                    }
-                }
-                Home::Nowhere => {}
+            if let Home::Node(node) = &home
+                && let Some(entry) = shard.nodes.get_mut(node)
+            {
+                entry.generation = tick;
+                entry.rooms.insert(id.clone(), room);
             }
         });
+        self.concern(&home, &reach);
     }
 
     /// Removes a pool from where it lay.
@@ -326,14 +326,11 @@ impl Inner {
         let tick = self.tick();
         self.at(home, |shard| {
             in_use::leave_pool(Arc::make_mut(&mut shard.in_use), &id.0, &id.1);
-            match home {
-                Home::Node(node) => {
-                    if let Some(entry) = shard.nodes.get_mut(node) {
-                        entry.generation = tick;
-                        entry.rooms.remove(id);
-                    }
-                }
-                Home::Everywhere | Home::Nowhere => shard.era = tick,
+            if let Home::Node(node) = home
+                && let Some(entry) = shard.nodes.get_mut(node)
+            {
+                entry.generation = tick;
+                entry.rooms.remove(id);
             }
         });
     }

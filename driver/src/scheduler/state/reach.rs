@@ -1,6 +1,8 @@
 //! From which nodes a pool can be reached that is not one node's own: devices on a network, or a rack's.
 //!
-//! Who takes a device of such a pool changes what is known of those nodes, and of no other.
+//! Who takes a device of such a pool, or publishes one, changes what is known of those nodes, and of no other.
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Node, NodeSelector};
 use k8s_openapi::api::resource::v1::ResourceSlice;
@@ -10,7 +12,7 @@ use supercargo_host::node_selector::NodeTerms;
 #[derive(Debug, Default)]
 pub(super) struct Reach {
     all: bool,
-    names: Vec<String>,
+    names: BTreeSet<String>,
     selectors: Vec<NodeTerms>,
 }
 

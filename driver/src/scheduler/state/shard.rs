@@ -3,14 +3,14 @@
 //! Nodes are spread over [`COUNT`] shards by name. A change rebuilds one shard of 64 rather than
 //! everything, and a snapshot of the cluster is 64 pointers: who changes a shard that somebody still looks
 //! at copies it first. A pool whose slices all name one node is *local* and lies with that node. Any
-//! other pool may reach every node, so it lies in all shards; who takes a device of it concerns only the nodes
-//! that reach it.
+//! other pool may reach every node, so it lies in all shards; what changes about it concerns only the nodes that
+//! reach it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceSlice};
 use supercargo_host::allocator::{AllocatedState, Allocator, Features, Selectors};
@@ -40,7 +40,7 @@ pub(super) struct Common {
 /// One part.
 #[derive(Debug, Clone)]
 pub struct Shard {
-    pub(super) nodes: HashMap<Arc<str>, NodeEntry>,
+    pub(super) nodes: HashMap<Arc<str>, NodeEntry, RandomState>,
     /// By name, with the taints of rules.
     pub(super) slices: BTreeMap<String, Arc<ResourceSlice>>,
     pub(super) in_use: Arc<AllocatedState>,
@@ -58,11 +58,33 @@ pub struct NodeEntry {
     /// The extended resources that its device plugins offer.
     pub offers: Arc<BTreeSet<String>>,
     pub(super) generation: u64,
+    /// Which of the nodes it is: a small number, which another one gets when it is gone.
+    pub slot: usize,
     /// Its local pools: devices that are published and that are held whole.
     pub(super) rooms: BTreeMap<PoolId, (usize, usize)>,
 }
 
-/// Which state of things a verdict about a node is of: equal stamps, equal verdicts.
+/// The numbers of nodes.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    free: Vec<usize>,
+    taken: usize,
+}
+
+impl Slots {
+    pub(super) fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.taken += 1;
+            self.taken - 1
+        })
+    }
+
+    pub(super) fn give_back(&mut self, slot: usize) {
+        self.free.push(slot);
+    }
+}
+
+/// Which state of things a verdict about a node is of: equal stamps in one slot, equal verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     generation: u64,
@@ -72,7 +94,7 @@ pub struct Stamp {
 impl Shard {
     pub(super) fn new(common: Common) -> Self {
         Self {
-            nodes: HashMap::new(),
+            nodes: HashMap::default(),
             slices: BTreeMap::new(),
             in_use: Arc::default(),
             era: 0,
@@ -103,6 +125,11 @@ impl Shard {
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&NodeEntry> {
         self.nodes.get(name)
+    }
+
+    /// All nodes of it.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &NodeEntry> {
+        self.nodes.values()
     }
 
     /// Which state of things a verdict about `node` would be of now.

@@ -101,13 +101,19 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("node-{n}")).collect()
 }
 
-fn filter(decider: &Decider, pod: &Pod, nodes: usize) -> FilterResult {
-    decider.filter(pod, Candidates::of(None, Some(names(nodes))).unwrap())
+fn candidates(count: usize) -> Candidates<'static> {
+    let names = names(count).into_iter().map(Into::into).collect();
+    Candidates::of(None, Some(names)).unwrap()
+}
+
+fn filter(decider: &Decider, pod: &Pod, nodes: usize) -> FilterResult<'static> {
+    decider.filter(pod, candidates(nodes))
 }
 
 fn passed(result: FilterResult) -> Vec<String> {
     assert_eq!(result.error, "");
-    result.node_names.unwrap()
+    let names = result.node_names.unwrap();
+    names.iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn only_what_changed_is_asked_again() {
 }
 
 #[test]
-fn who_takes_a_racks_device_concerns_the_nodes_of_that_rack() {
+fn what_changes_about_a_racks_devices_concerns_the_nodes_of_that_rack() {
     let state = cluster(100, 0);
     for n in 0..10 {
         let labels = BTreeMap::from([("rack".to_owned(), "a".to_owned())]);
@@ -172,12 +178,25 @@ fn who_takes_a_racks_device_concerns_the_nodes_of_that_rack() {
     state.gone("uid-has");
     assert_eq!(passed(filter(&decider, &pod, 100)).len(), 10);
     assert_eq!(decider.counts(), (120, 180));
-    // What it publishes anew may reach others.
+    // So does what it publishes.
+    rack.spec.devices.as_mut().unwrap().pop();
+    state.set_slice("rack", Some(rack.clone()));
+    assert_eq!(passed(filter(&decider, &pod, 100)).len(), 0);
+    assert_eq!(decider.counts(), (130, 270));
+    // It may reach others from now on, and those that it reached no longer.
     rack.spec.node_selector = None;
     rack.spec.all_nodes = Some(true);
+    rack.spec
+        .devices
+        .as_mut()
+        .unwrap()
+        .push(slice("rack", 2).spec.devices.unwrap().remove(1));
     state.set_slice("rack", Some(rack));
     assert_eq!(passed(filter(&decider, &pod, 100)).len(), 100);
-    assert_eq!(decider.counts(), (220, 180));
+    assert_eq!(decider.counts(), (230, 270));
+    state.set_slice("rack", None);
+    assert_eq!(passed(filter(&decider, &pod, 100)).len(), 0);
+    assert_eq!(decider.counts(), (330, 270));
 }
 
 #[test]
@@ -302,7 +321,7 @@ fn the_node_with_the_fewest_free_devices_comes_first() {
     state.observe(holding("a", 1, "node-1", &["gpu-0", "gpu-1"], None));
     state.observe(holding("b", 1, "node-2", &["gpu-0"], None));
     state.observe(claim("c", 1, 1));
-    let nodes = Candidates::of(None, Some(names(3))).unwrap();
+    let nodes = candidates(3);
     let scores = decider.prioritize(&pod("p", "c"), &nodes);
     let scores: Vec<i64> = scores.iter().map(|host| host.score).collect();
     assert_eq!(scores, [8, 10, 9]);

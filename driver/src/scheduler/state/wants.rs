@@ -76,6 +76,12 @@ impl Wants {
         self.pending.is_empty() && self.extended.is_none()
     }
 
+    /// Whether a node's own resources make a difference to it.
+    #[must_use]
+    pub fn depends_on_offers(&self) -> bool {
+        self.extended.is_some()
+    }
+
     /// The resources that claims must bring on a node that offers these by itself.
     #[must_use]
     pub fn missing(&self, offers: &BTreeSet<String>) -> BTreeMap<&str, &str> {
