@@ -38,8 +38,13 @@ impl Daemon {
 
     /// Whether it is ready, and says so in time.
     pub async fn is_ready(&self) -> bool {
-        let asked = tokio::time::timeout(ANSWERS_WITHIN, self.get("/readyz"));
-        asked.await.is_ok_and(|answer| answer.is_ok())
+        is_ready(self.address).await
+    }
+
+    /// Where probes and metrics are answered.
+    #[must_use]
+    pub fn observed(&self) -> SocketAddr {
+        self.address
     }
 
     /// The process.
@@ -50,25 +55,31 @@ impl Daemon {
 
     /// Its metrics, as text.
     pub async fn metrics(&self) -> Result<String, ClusterError> {
-        self.get("/metrics").await
+        get(self.address, "/metrics").await
     }
+}
 
-    /// What it answers at a path, where that is a success.
-    async fn get(&self, path: &str) -> Result<String, ClusterError> {
-        let what = format!("GET {path} of {}", self.process.name());
-        let io = |source| ClusterError::Io {
-            what: what.clone(),
-            source,
-        };
-        let mut stream = TcpStream::connect(self.address).await.map_err(io)?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).await.map_err(io)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.map_err(io)?;
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        match body {
-            Some(body) if answer.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
-            _ => Err(ClusterError::Answer { what, answer }),
-        }
+/// Whether the daemon that is observed at an address is ready, and says so in time.
+pub async fn is_ready(observed: SocketAddr) -> bool {
+    let asked = tokio::time::timeout(ANSWERS_WITHIN, get(observed, "/readyz"));
+    asked.await.is_ok_and(|answer| answer.is_ok())
+}
+
+/// What a daemon answers at a path, where that is a success.
+async fn get(observed: SocketAddr, path: &str) -> Result<String, ClusterError> {
+    let what = format!("GET http://{observed}{path}");
+    let io = |source| ClusterError::Io {
+        what: what.clone(),
+        source,
+    };
+    let mut stream = TcpStream::connect(observed).await.map_err(io)?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {observed}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(io)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.map_err(io)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    match body {
+        Some(body) if answer.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
+        _ => Err(ClusterError::Answer { what, answer }),
     }
 }

@@ -40,6 +40,7 @@ mod driver;
 mod error;
 pub mod events;
 mod extender;
+pub mod figures;
 pub mod harness;
 mod image;
 mod kubectl;
@@ -60,7 +61,7 @@ mod tools;
 mod wait;
 
 pub use cluster::{Cluster, down, running};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, is_ready};
 pub use driver::{DRIVER, Driver, DriverOptions, rights};
 pub use error::ClusterError;
 pub use extender::{Extender, ExtenderOptions};

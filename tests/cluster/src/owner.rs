@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
@@ -9,12 +10,21 @@ use crate::cluster::Cluster;
 use crate::devices::example;
 use crate::error::{ClusterError, at};
 use crate::extender::{Extender, ExtenderOptions};
-use crate::load::{CLASS, LOAD};
+use crate::load::{self, CLASS, LOAD};
+use crate::options::Options;
+use crate::ports::free;
+use crate::program::{build_policy, supercargo};
 
 /// Who the extender is to the API server.
-const ACCOUNT: &str = "system:serviceaccount:supercargo:supercargo-scheduler";
+pub(crate) const ACCOUNT: &str = "system:serviceaccount:supercargo:supercargo-scheduler";
 /// The namespace of its account and its Lease.
 const NAMESPACE: &str = "supercargo";
+
+/// Where schedulers look for the extender.
+pub(crate) fn port() -> u16 {
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(|| free().map_or(10270, |[port]| port))
+}
 
 /// A cluster where Supercargo may allocate.
 #[derive(Debug)]
@@ -22,12 +32,21 @@ pub struct Owner {
     program: PathBuf,
     kubeconfig: PathBuf,
     config: PathBuf,
-    port: u16,
 }
 
 impl Owner {
+    /// A cluster without kubelets, whose scheduler asks Supercargo.
+    #[must_use]
+    pub fn options() -> Options {
+        Options {
+            // Where that fails, so does the set-up, which reads the same.
+            scheduler_configuration: Self::scheduler_configuration().unwrap_or_default(),
+            ..Options::no_kubelets()
+        }
+    }
+
     /// The example's configuration of the scheduler, for an extender on this machine and without TLS.
-    pub fn scheduler_configuration(port: u16) -> Result<Map<String, Value>, ClusterError> {
+    pub(crate) fn scheduler_configuration() -> Result<Map<String, Value>, ClusterError> {
         let path = example("scheduler/own/kube-scheduler-configuration.yaml");
         let text = fs::read_to_string(&path).map_err(at("read", &path))?;
         let unlike = |answer: String| ClusterError::Answer {
@@ -39,7 +58,7 @@ impl Owner {
         let extender = configuration.pointer_mut("/extenders/0");
         let extender = extender.and_then(Value::as_object_mut);
         let extender = extender.ok_or_else(|| unlike("no extender".to_owned()))?;
-        let url = json!(format!("http://127.0.0.1:{port}"));
+        let url = json!(format!("http://127.0.0.1:{}", port()));
         extender.insert("urlPrefix".to_owned(), url);
         extender.insert("enableHTTPS".to_owned(), json!(false));
         extender.remove("tlsConfig");
@@ -49,15 +68,19 @@ impl Owner {
         }
     }
 
-    /// Gives Supercargo its rights, keeps everybody else from the devices of [`LOAD`], and writes down its
-    /// configuration. `folder` is where policies are that it names.
+    /// Makes nodes with devices of [`LOAD`], gives Supercargo its rights, and keeps everybody else from those
+    /// devices. They are placed by these of the examples' policies.
     pub async fn set_up(
         cluster: &Cluster,
-        program: &Path,
-        port: u16,
-        folder: &Path,
-        configuration: &str,
+        prefix: &str,
+        nodes: usize,
+        devices: usize,
+        policies: &[&str],
     ) -> Result<Self, ClusterError> {
+        Self::scheduler_configuration()?;
+        let client = cluster.client();
+        load::class(&client).await?;
+        load::nodes(&client, prefix, nodes, devices).await?;
         let read = |file: &str| {
             let path = example(&format!("scheduler/own/{file}"));
             fs::read_to_string(&path).map_err(at("read", &path))
@@ -69,13 +92,12 @@ impl Owner {
         for manifest in [read("rbac.yaml")?, guard, finalizer] {
             cluster.kubectl().apply(NAMESPACE, &manifest).await?;
         }
-        let config = folder.join("config.yaml");
-        fs::write(&config, configuration).map_err(at("write", &config))?;
+        let program = supercargo()?;
+        let folder = cluster.folder().join("policies");
         Ok(Self {
-            program: program.to_owned(),
+            config: configured(&program, &folder, policies)?,
             kubeconfig: cluster.kubeconfig_for(ACCOUNT, &["system:serviceaccounts"])?,
-            config,
-            port,
+            program,
         })
     }
 
@@ -84,7 +106,7 @@ impl Owner {
     pub async fn start(&self, cluster: &Cluster) -> Result<Extender, ClusterError> {
         let options = ExtenderOptions {
             name: "extender".to_owned(),
-            port: self.port,
+            port: port(),
             kubeconfig: Some(self.kubeconfig.clone()),
             flags: vec![
                 "--mode=own".to_owned(),
@@ -99,4 +121,23 @@ impl Owner {
         extender.ready().await?;
         Ok(extender)
     }
+}
+
+/// Makes a folder with policies and the configuration that applies them all to [`CLASS`]; the latter's path.
+fn configured(program: &Path, folder: &Path, policies: &[&str]) -> Result<PathBuf, ClusterError> {
+    fs::create_dir(folder).map_err(at("make", folder))?;
+    for policy in policies {
+        build_policy(program, policy, folder)?;
+    }
+    let named = |policy: &&str| json!({"name": policy, "wasm": format!("{policy}.wasm")});
+    let applied = |policy: &&str| json!({"policy": policy, "deviceClasses": [CLASS]});
+    let configuration = json!({
+        "apiVersion": "supercargo.dev/v1alpha1",
+        "kind": "Configuration",
+        "policies": policies.iter().map(named).collect::<Vec<_>>(),
+        "rules": policies.iter().map(applied).collect::<Vec<_>>(),
+    });
+    let config = folder.join("config.yaml");
+    fs::write(&config, configuration.to_string()).map_err(at("write", &config))?;
+    Ok(config)
 }

@@ -5,11 +5,11 @@
 //! account that the examples make, with the rights that they give it. Nodes with devices but without
 //! a kubelet are only objects; the real ones run pods.
 
+mod scene;
 mod wrongs;
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
@@ -26,33 +26,24 @@ use crate::extender::{Extender, ExtenderOptions};
 use crate::harness::{Bed, Outcome};
 pub use crate::load::LOAD;
 use crate::options::Options;
-use crate::owner::Owner;
-use crate::ports::free;
+use crate::owner::{ACCOUNT, Owner, port};
 use crate::program::{build_policy, supercargo};
 use crate::wait::until_objects;
+pub use scene::play;
 pub use wrongs::wrongs;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Who the extender is to the API server.
-const ACCOUNT: &str = "system:serviceaccount:supercargo:supercargo-scheduler";
 /// Whose devices Supercargo allocates, where nothing else is said.
 const ALL: [&str; 2] = [DRIVER, LOAD];
 /// How long what should happen soon may take.
 pub const SOON: Duration = Duration::from_secs(90);
 
-static PORT: OnceLock<u16> = OnceLock::new();
-
-/// Where the scheduler looks for the extender.
-fn port() -> u16 {
-    *PORT.get_or_init(|| free().map_or(10270, |[port]| port))
-}
-
 /// Two nodes, and a scheduler that asks the extender.
 #[must_use]
 pub fn options() -> Options {
     let mut options = Options::nodes(2);
-    let mut configuration = Owner::scheduler_configuration(port()).unwrap_or_default();
+    let mut configuration = Owner::scheduler_configuration().unwrap_or_default();
     let profiles = configuration
         .get_mut("profiles")
         .and_then(Value::as_array_mut);

@@ -16,6 +16,10 @@ mod audit;
 mod certificates;
 #[path = "adversity/coexist.rs"]
 mod coexist;
+#[path = "adversity/deployment.rs"]
+mod deployment;
+#[path = "shared/fitted.rs"]
+mod fitted;
 #[path = "adversity/guard.rs"]
 mod guard;
 #[path = "adversity/replicas.rs"]
@@ -30,6 +34,7 @@ mod tls;
 mod way;
 
 use coexist::co_existing_mode_vetoes_and_ranks_and_writes_nothing;
+use deployment::a_rolling_update_goes_through_while_pods_are_bound;
 use guard::{
     owning_stops_without_the_guard_and_goes_on_with_it, the_manifests_give_the_rights_that_are_used,
 };
@@ -47,6 +52,7 @@ tests! {
     cluster();
     when_the_leader_is_killed_the_other_replica_binds_the_rest,
     a_leader_that_was_stopped_writes_nothing_when_it_goes_on,
+    a_rolling_update_goes_through_while_pods_are_bound,
     only_a_scheduler_with_a_certificate_of_the_authority_is_answered,
     a_renewed_certificate_serves_without_a_restart,
     whatever_happens_on_the_way_pods_are_bound_once,

@@ -27,6 +27,10 @@ use supercargo_cluster::{
 };
 use supercargo_host::policy::Digest;
 
+#[path = "shared/collector.rs"]
+mod collector;
+#[path = "shared/fitted.rs"]
+mod fitted;
 #[path = "lifecycle/installed.rs"]
 mod installed;
 #[path = "lifecycle/kubelet.rs"]

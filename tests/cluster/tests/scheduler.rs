@@ -10,7 +10,17 @@ use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::owning::{
     SOON, Site, apply, bound, clear, delete, events, load_nodes, options, pod, wrongs,
 };
-use supercargo_cluster::{Extender, tests, until, until_object, until_objects};
+use supercargo_cluster::{Extender, ExtenderOptions, tests, until, until_object, until_objects};
+
+#[path = "shared/collector.rs"]
+mod collector;
+#[path = "scheduler/groups.rs"]
+mod groups;
+
+use collector::Collector;
+use groups::a_whole_nvlink_group_is_left_for_the_pod_that_needs_it;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 tests! {
     options();
@@ -42,7 +52,15 @@ async fn owning_is_refused_until_nobody_else_can_allocate(bed: &Bed) -> Outcome 
 
 async fn a_pod_gets_its_devices_and_its_container_sees_them(bed: &Bed) -> Outcome {
     let site = Site::of(bed).await?;
-    let _extender = site.own(bed).await?;
+    site.guard(bed).await?;
+    let collector = Collector::start().await?;
+    let endpoint = collector.endpoint.clone();
+    let options = ExtenderOptions {
+        environment: vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint)],
+        ..site.owning()
+    };
+    let extender = Extender::start(bed, &site.program, &options)?;
+    extender.ready().await?;
     let namespace = bed.fresh_namespace().await?;
     apply(
         bed,
@@ -55,6 +73,14 @@ async fn a_pod_gets_its_devices_and_its_container_sees_them(bed: &Bed) -> Outcom
     assert_eq!(seen["main"].len(), 2);
     assert_eq!(wrongs(bed).await?, Vec::<String>::new());
     bed.nothing_stays(&namespace).await?;
+    let two = format!("{namespace}/two");
+    until(SOON, "whoever collects traces sees it", async || {
+        let spans = collector.spans("pod").await;
+        let has =
+            |name: &str| spans.contains(&["supercargo-scheduler", name, &two].map(str::to_owned));
+        Ok((has("filter") && has("bind")).then_some(()))
+    })
+    .await?;
     Ok(())
 }
 
@@ -112,38 +138,6 @@ async fn a_pod_that_does_not_fit_says_why_and_goes_on_when_there_is_room(bed: &B
     }
     assert_eq!(wrongs(bed).await?, Vec::<String>::new());
     clear(bed, &namespace, "small").await
-}
-
-async fn a_whole_nvlink_group_is_left_for_the_pod_that_needs_it(bed: &Bed) -> Outcome {
-    let site = Site::of(bed).await?;
-    let _extender = site.own(bed).await?;
-    let namespace = bed.fresh_namespace().await?;
-    // Two nodes with two groups of four each: three small ones, one after the other, share one group.
-    for n in 0..3 {
-        let name = format!("small-{n}");
-        apply(
-            bed,
-            &namespace,
-            &pod(&name, "gpu.nvidia.com", 1, &Value::Null),
-        )
-        .await?;
-        running(bed, &namespace, &name).await?;
-    }
-    for n in 0..3 {
-        let name = format!("group-{n}");
-        let [mut template, pod] = pod(&name, "gpu.nvidia.com", 4, &Value::Null);
-        template["spec"]["spec"]["devices"]["constraints"] =
-            json!([{"matchAttribute": "supercargo.dev/nvlinkGroup"}]);
-        apply(bed, &namespace, &[template, pod]).await?;
-    }
-    for n in 0..3 {
-        let pod = running(bed, &namespace, &format!("group-{n}")).await?;
-        let seen = containers_see_their_devices(bed, &namespace, &pod).await?;
-        assert_eq!(seen["main"].len(), 4);
-    }
-    assert_eq!(wrongs(bed).await?, Vec::<String>::new());
-    bed.nothing_stays(&namespace).await?;
-    Ok(())
 }
 
 async fn pods_of_another_scheduler_cannot_take_what_supercargo_owns(bed: &Bed) -> Outcome {

@@ -3,24 +3,20 @@
 //! What it did is judged by what the API server holds in the end, and by nothing that Supercargo says.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
-use std::fs;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::json;
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::load::{self, Bound};
 use supercargo_cluster::owning::wrongs;
-use supercargo_cluster::{Options, Owner, free_ports, supercargo, tests, until};
+use supercargo_cluster::{ClusterError, Owner, tests, until};
 use tokio::sync::OnceCell;
 
 tests! {
-    options();
+    Owner::options();
     two_thousand_pods_at_once_are_bound_and_no_device_is_given_twice,
     the_same_while_the_extender_is_killed_three_times,
 }
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const NODES: usize = 5000;
 const DEVICES: usize = 8;
@@ -30,34 +26,11 @@ const PODS: usize = 2000;
 const BOUND_WITHIN: Duration = Duration::from_secs(600);
 const CLEARED_WITHIN: Duration = Duration::from_secs(300);
 
-fn port() -> u16 {
-    static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(|| free_ports().map_or(10270, |[port]| port))
-}
-
-fn options() -> Options {
-    let mut options = Options::no_kubelets();
-    // Where that fails, so does the first test, which reads the same.
-    options.scheduler_configuration = Owner::scheduler_configuration(port()).unwrap_or_default();
-    options
-}
-
 /// The nodes, and Supercargo's rights.
-async fn site(bed: &Bed) -> Result<&'static Owner, Failure> {
+async fn site(bed: &Bed) -> Result<&'static Owner, ClusterError> {
     static SITE: OnceCell<Owner> = OnceCell::const_new();
-    SITE.get_or_try_init(|| async {
-        Owner::scheduler_configuration(port())?;
-        let client = bed.client();
-        load::class(&client).await?;
-        load::nodes(&client, "big", NODES, DEVICES).await?;
-        let folder = bed.folder().join("policies");
-        fs::create_dir(&folder)?;
-        let configuration = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\n";
-        let program = supercargo()?;
-        let owner = Owner::set_up(bed, &program, port(), &folder, configuration);
-        Ok(owner.await?)
-    })
-    .await
+    SITE.get_or_try_init(|| Owner::set_up(bed, "big", NODES, DEVICES, &[]))
+        .await
 }
 
 /// Has all pods bound while the extender is killed so many times, and judges what came of it.

@@ -6,8 +6,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -19,11 +18,11 @@ use serde_json::{Value, json};
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::load;
 use supercargo_cluster::owning::wrongs;
-use supercargo_cluster::{ClusterError, Options, Owner, free_ports, supercargo, tests, until};
+use supercargo_cluster::{ClusterError, Owner, tests, until};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 tests! {
-    options();
+    Owner::options();
     after_a_storm_everything_is_in_its_place,
 }
 
@@ -36,17 +35,6 @@ const WORKERS: u64 = 3;
 const PACE: Duration = Duration::from_millis(25);
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 
-fn port() -> u16 {
-    static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(|| free_ports().map_or(10270, |[port]| port))
-}
-
-fn options() -> Options {
-    let mut options = Options::no_kubelets();
-    options.scheduler_configuration = Owner::scheduler_configuration(port()).unwrap_or_default();
-    options
-}
-
 /// A number from the environment.
 fn setting(variable: &str) -> Result<Option<u64>, std::num::ParseIntError> {
     let text = std::env::var(variable).ok();
@@ -57,15 +45,8 @@ async fn after_a_storm_everything_is_in_its_place(bed: &Bed) -> Outcome {
     let seed = setting("SUPERCARGO_STORM_SEED")?.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let seconds = setting("SUPERCARGO_STORM_SECONDS")?.unwrap_or(60);
     eprintln!("storm: SUPERCARGO_STORM_SEED={seed} SUPERCARGO_STORM_SECONDS={seconds}");
-    Owner::scheduler_configuration(port())?;
     let client = bed.client();
-    load::class(&client).await?;
-    load::nodes(&client, "storm", NODES, DEVICES).await?;
-    let folder = bed.folder().join("policies");
-    fs::create_dir(&folder)?;
-    let configuration = "apiVersion: supercargo.dev/v1alpha1\nkind: Configuration\n";
-    let program = supercargo()?;
-    let owner = Owner::set_up(bed, &program, port(), &folder, configuration).await?;
+    let owner = Owner::set_up(bed, "storm", NODES, DEVICES, &[]).await?;
     let namespace = bed.fresh_namespace().await?;
     for devices in [1, 2, 3] {
         load::template(&client, &namespace, &format!("t-{devices}"), devices).await?;

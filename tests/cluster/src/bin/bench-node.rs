@@ -17,6 +17,8 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use rustix::process::Signal;
 use supercargo_cluster::devices::{SOON, hardware, held_on_nodes, manifest, running};
+use supercargo_cluster::figures::{ended, megabytes};
+use supercargo_cluster::metrics::Histogram;
 use supercargo_cluster::{
     Cluster, Driver, DriverOptions, Node, Options, build_policy, supercargo, until,
 };
@@ -50,13 +52,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match bench().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(bench().await)
 }
 
 async fn bench() -> Result<(), Failure> {
@@ -111,9 +107,9 @@ async fn bench() -> Result<(), Failure> {
     let after = [by_kubelet(&cluster).await?, by_driver(&driver).await?];
     let busy = driver.process().resident()?;
     let mean = |clock: usize, operation: usize| -> f64 {
-        let at = |samples: &[[Sample; 2]; 2]| samples.get(clock)?.get(operation).copied();
+        let at = |looks: &[[Histogram; 2]; 2]| looks.get(clock)?.get(operation).cloned();
         match (at(&after), at(&before)) {
-            (Some(after), Some(before)) => after.mean_since(before),
+            (Some(after), Some(before)) => after.since(&before).mean() * 1e3,
             _ => f64::NAN,
         }
     };
@@ -202,60 +198,20 @@ async fn pod(cluster: &Cluster, manifest: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A histogram: how often, and how long altogether.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sample {
-    count: f64,
-    seconds: f64,
-}
-
-impl Sample {
-    /// In milliseconds.
-    fn mean_since(self, before: Self) -> f64 {
-        (self.seconds - before.seconds) * 1e3 / (self.count - before.count)
-    }
-
-    /// Adds up the series of a histogram whose labels hold a text.
-    fn of(metrics: &str, histogram: &str, label: &str) -> Self {
-        let sum = |suffix: &str| {
-            let start = format!("{histogram}{suffix}{{");
-            let lines = metrics
-                .lines()
-                .filter(|line| line.starts_with(&start) && line.contains(label));
-            lines
-                .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-                .sum()
-        };
-        Self {
-            count: sum("_count"),
-            seconds: sum("_sum"),
-        }
-    }
-}
-
 /// Prepare and unprepare, as the kubelet timed them.
-async fn by_kubelet(cluster: &Cluster) -> Result<[Sample; 2], Failure> {
+async fn by_kubelet(cluster: &Cluster) -> Result<[Histogram; 2], Failure> {
     let node = cluster.nodes().first().ok_or("no node")?;
     let metrics = cluster.kubelet_metrics(node).await?;
     Ok(["NodePrepareResources", "NodeUnprepareResources"]
-        .map(|method| Sample::of(&metrics, "dra_grpc_operations_duration_seconds", method)))
+        .map(|method| Histogram::of(&metrics, "dra_grpc_operations_duration_seconds", &[method])))
 }
 
 /// Prepare and unprepare, as the driver timed them.
-async fn by_driver(driver: &Driver) -> Result<[Sample; 2], Failure> {
+async fn by_driver(driver: &Driver) -> Result<[Histogram; 2], Failure> {
     let metrics = driver.metrics().await?;
     let histogram = "supercargo_claim_operation_duration_seconds";
-    Ok(
-        ["\"prepare\"", "\"unprepare\""]
-            .map(|operation| Sample::of(&metrics, histogram, operation)),
-    )
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    // Exact far beyond the memory of any process here.
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let bytes = bytes as f64;
-    bytes / 1e6
+    Ok(["\"prepare\"", "\"unprepare\""]
+        .map(|operation| Histogram::of(&metrics, histogram, &[operation])))
 }
 
 /// How long it takes to read a claim from the API server, in milliseconds.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::ResourceClaim;
@@ -73,7 +72,7 @@ async fn vetoes_and_ranks(bed: &Bed, scene: &Scene) -> Outcome {
     more.push(format!("--config={}", configuration.display()));
     let extender = scene.start(bed, 0, more, &[]).await?;
     extender.ready().await?;
-    let service = Service::start(vec![Arc::clone(&extender)]).await?;
+    let service = Service::start(vec![(&*extender).into()]).await?;
     let tls = Some(&*scene.tls);
     let _scheduler = scene.kube_scheduler(bed, "coexist", service.address, tls, &Value::Null)?;
     let namespace = bed.fresh_namespace().await?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::resource::v1::ResourceClaim;
@@ -42,7 +41,7 @@ pub(crate) async fn owning_stops_without_the_guard_and_goes_on_with_it(bed: &Bed
     scene.site.guard(bed).await?;
     let extender = scene.https(bed, 0, &[]).await?;
     extender.ready().await?;
-    let service = Service::start(vec![Arc::clone(&extender)]).await?;
+    let service = Service::start(vec![(&*extender).into()]).await?;
     let tls = Some(&*scene.tls);
     let _scheduler = scene.kube_scheduler(bed, "own", service.address, tls, &Value::Null)?;
     let namespace = bed.fresh_namespace().await?;
@@ -92,7 +91,7 @@ pub(crate) async fn the_manifests_give_the_rights_that_are_used(bed: &Bed) -> Ou
         .replica(bed, 0, 20, &flags(&scene.tls), &[fault])
         .await?;
     extender.ready().await?;
-    let service = Service::start(vec![Arc::clone(&extender)]).await?;
+    let service = Service::start(vec![(&*extender).into()]).await?;
     let tls = Some(&*scene.tls);
     let _scheduler = scene.kube_scheduler(bed, "own", service.address, tls, &Value::Null)?;
     let namespace = bed.fresh_namespace().await?;

@@ -1,7 +1,6 @@
 //! Two replicas behind one Service.
 
 use std::fs;
-use std::sync::Arc;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -17,7 +16,7 @@ use crate::service::Service;
 use crate::{Failure, nothing_is_wrong};
 
 /// Makes pods with these numbers, of one device each.
-async fn pods(bed: &Bed, namespace: &str, numbers: std::ops::Range<usize>) -> Outcome {
+pub(crate) async fn pods(bed: &Bed, namespace: &str, numbers: std::ops::Range<usize>) -> Outcome {
     let objects: Vec<Value> = numbers
         .flat_map(|n| pod(&format!("p-{n}"), "load", 1, &Value::Null))
         .collect();
@@ -58,7 +57,7 @@ pub(crate) async fn when_the_leader_is_killed_the_other_replica_binds_the_rest(
     let other = scene.https(bed, 1, &[]).await?;
     stands_by(&other).await?;
     assert!(leader.is_ready().await && leader.leads().await? && !other.leads().await?);
-    let service = Service::start(vec![Arc::clone(&other), Arc::clone(&leader)]).await?;
+    let service = Service::start(vec![(&*other).into(), (&*leader).into()]).await?;
     let tls = Some(&*scene.tls);
     let _scheduler = scene.kube_scheduler(bed, "own", service.address, tls, &Value::Null)?;
     let namespace = bed.fresh_namespace().await?;
@@ -89,7 +88,7 @@ pub(crate) async fn a_leader_that_was_stopped_writes_nothing_when_it_goes_on(bed
     leader.ready().await?;
     let other = scene.https(bed, 1, &[]).await?;
     stands_by(&other).await?;
-    let service = Service::start(vec![Arc::clone(&leader), Arc::clone(&other)]).await?;
+    let service = Service::start(vec![(&*leader).into(), (&*other).into()]).await?;
     let tls = Some(&*scene.tls);
     let quick = serde_json::json!({"httpTimeout": "5s"});
     let _scheduler = scene.kube_scheduler(bed, "own", service.address, tls, &quick)?;

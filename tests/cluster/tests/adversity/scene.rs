@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use crate::Failure;
 use crate::certificates::{Authority, flags};
 
-const NAMESPACE: &str = "supercargo";
+pub(crate) const NAMESPACE: &str = "supercargo";
 /// How long a Lease holds where somebody waits for its end, in seconds.
 pub(crate) const LEASE: u32 = 8;
 /// The service account of Supercargo.

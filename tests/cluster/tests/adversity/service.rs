@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use supercargo_cluster::Extender;
+use supercargo_cluster::{Extender, is_ready};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -31,6 +31,22 @@ pub(crate) enum Way {
     BindLate(Duration),
 }
 
+/// Who can be behind the address: where it serves, and where it says whether it is ready.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Replica {
+    pub(crate) serves: SocketAddr,
+    pub(crate) observed: SocketAddr,
+}
+
+impl From<&Extender> for Replica {
+    fn from(extender: &Extender) -> Self {
+        Self {
+            serves: extender.listens(),
+            observed: extender.observed(),
+        }
+    }
+}
+
 /// The address, and what is behind it.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
@@ -39,14 +55,14 @@ pub(crate) struct Service {
 }
 
 struct Shared {
-    replicas: Vec<Arc<Extender>>,
+    replicas: Vec<Replica>,
     turn: AtomicUsize,
     way: watch::Sender<Way>,
     met: AtomicUsize,
 }
 
 impl Service {
-    pub(crate) async fn start(replicas: Vec<Arc<Extender>>) -> Result<Self, Failure> {
+    pub(crate) async fn start(replicas: Vec<Replica>) -> Result<Self, Failure> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -163,8 +179,8 @@ impl Shared {
             .skip(turn % self.replicas.len())
             .take(self.replicas.len())
         {
-            if replica.is_ready().await
-                && let Ok(stream) = TcpStream::connect(replica.listens()).await
+            if is_ready(replica.observed).await
+                && let Ok(stream) = TcpStream::connect(replica.serves).await
             {
                 return Some(stream);
             }

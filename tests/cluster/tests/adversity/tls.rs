@@ -1,7 +1,5 @@
 //! HTTPS with client certificates, as the kube-scheduler itself speaks it.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::owning::{SOON, apply, bound, clear, events, load_nodes, pod};
@@ -30,7 +28,7 @@ pub(crate) async fn only_a_scheduler_with_a_certificate_of_the_authority_is_answ
     scene.site.guard(bed).await?;
     let extender = scene.https(bed, 0, &[]).await?;
     extender.ready().await?;
-    let service = Service::start(vec![Arc::clone(&extender)]).await?;
+    let service = Service::start(vec![(&*extender).into()]).await?;
     let namespace = bed.fresh_namespace().await?;
     load_nodes(bed, "tls", 1, 1).await?;
     apply(bed, &namespace, &pod("p", "load", 1, &Value::Null)).await?;
@@ -56,7 +54,7 @@ pub(crate) async fn a_renewed_certificate_serves_without_a_restart(bed: &Bed) ->
     scene.authority.issue(&serves, &[&scene.authority])?;
     let extender = scene.replica(bed, 0, LEASE, &flags(&serves), &[]).await?;
     extender.ready().await?;
-    let service = Service::start(vec![Arc::clone(&extender)]).await?;
+    let service = Service::start(vec![(&*extender).into()]).await?;
     let namespace = bed.fresh_namespace().await?;
     load_nodes(bed, "renew", 1, 1).await?;
     apply(bed, &namespace, &pod("p", "load", 1, &Value::Null)).await?;

@@ -1,6 +1,5 @@
 //! What lies between the scheduler and the extender misbehaves.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -40,7 +39,7 @@ pub(crate) async fn whatever_happens_on_the_way_pods_are_bound_once(bed: &Bed) -
     scene.site.guard(bed).await?;
     let extender = scene.replica(bed, 0, LEASE, &[], &[]).await?;
     extender.ready().await?;
-    let service = Service::start(vec![Arc::clone(&extender)]).await?;
+    let service = Service::start(vec![(&*extender).into()]).await?;
     let hasty = json!({"httpTimeout": "2s"});
     let scheduler = scene.kube_scheduler(bed, "own", service.address, None, &hasty)?;
     let namespace = bed.fresh_namespace().await?;
