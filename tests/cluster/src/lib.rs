@@ -73,6 +73,6 @@ pub use owner::Owner;
 pub use ports::free as free_ports;
 pub use program::{build_policy, supercargo};
 pub use requirements::{Need, Unavailable};
-pub use sandbox::Process;
+pub use sandbox::{Process, own_processor};
 pub use tools::{KUBERNETES, Tools};
 pub use wait::{until, until_object, until_objects};

@@ -22,7 +22,7 @@ use crate::error::{ClusterError, at};
 use crate::scratch::{INIT, Scratch};
 
 mod process;
-pub use process::Process;
+pub use process::{Process, own_processor};
 
 /// Folders that are empty in there: containerd, CNI and the kubelet write to some below them whatever
 /// they are told.

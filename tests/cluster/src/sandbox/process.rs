@@ -148,10 +148,7 @@ impl Process {
 
     /// How much processor time it took so far, with all its threads.
     pub fn processor(&self) -> Result<Duration, ClusterError> {
-        let stat = self.pid()?.and_then(stat);
-        let ticks = stat.map(|stat| stat.ticks).unwrap_or_default();
-        let each = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_millis(ticks * 1000 / each.max(1)))
+        Ok(self.pid()?.map(processor).unwrap_or_default())
     }
 
     /// How many file descriptors it has open.
@@ -199,6 +196,18 @@ fn read_stat(pid: &str) -> Option<Stat> {
         started: words.get(19)?.parse().ok()?,
         ticks: words.get(11)?.parse::<u64>().ok()? + words.get(12)?.parse::<u64>().ok()?,
     })
+}
+
+fn processor(pid: Pid) -> Duration {
+    let ticks = stat(pid).map(|stat| stat.ticks).unwrap_or_default();
+    let each = rustix::param::clock_ticks_per_second();
+    Duration::from_millis(ticks * 1000 / each.max(1))
+}
+
+/// How much processor time this program itself took so far.
+#[must_use]
+pub fn own_processor() -> Duration {
+    processor(rustix::process::getpid())
 }
 
 /// A process whose parent is that one.
