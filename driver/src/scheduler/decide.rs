@@ -6,22 +6,23 @@
 //! What is kept can only make an answer faster. A verdict is never what devices are taken by: Bind decides
 //! anew, and takes them only if the node is still as it was then ([`State::assume`]).
 
+mod ask;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ContainerExtendedResourceRequest, Node};
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use lru::LruCache;
 use serde_json::json;
-use supercargo_host::allocator::{AllocateError, Budget};
+use supercargo_host::allocator::Budget;
 use supercargo_host::node_selector::NodeTerms;
-use supercargo_host::placement::Answer;
-use supercargo_host::policy::CallError;
 use supercargo_host::scheduling::{claim_name, reservation};
+
+use ask::{Spare, ask};
 
 use super::miss::{self, Miss};
 use super::pod::Pod;
@@ -34,8 +35,6 @@ const KINDS: usize = 64;
 const STEPS: u64 = 1_000_000;
 /// How long one call may take: well within the 5 seconds that the scheduler gives an extender by default.
 const CALL: Duration = Duration::from_secs(3);
-/// How many nodes are asked while a thread begins and ends, or many more.
-const WORTH_A_THREAD: usize = 64;
 /// How often Bind decides anew when the node changes under it.
 const TRIES: usize = 8;
 
@@ -60,9 +59,6 @@ impl Verdict {
 /// By the slots of nodes.
 type Known = Vec<Option<(Stamp, Verdict)>>;
 
-/// What a node that was asked says; a verdict that holds for this moment only has no stamp.
-type Said = (usize, Verdict, Option<Stamp>);
-
 /// Decides.
 #[derive(Debug)]
 pub struct Decider {
@@ -70,6 +66,7 @@ pub struct Decider {
     known: Mutex<LruCache<String, Arc<Mutex<Known>>>>,
     /// Whether any policy is told the names of claims, so that no two claims are alike.
     names: AtomicBool,
+    spare: Spare,
     asked: AtomicU64,
     remembered: AtomicU64,
 }
@@ -109,6 +106,7 @@ impl Decider {
                 NonZeroUsize::new(KINDS).unwrap_or(NonZeroUsize::MIN),
             )),
             names: AtomicBool::new(false),
+            spare: Spare::new(),
             asked: AtomicU64::new(0),
             remembered: AtomicU64::new(0),
         }
@@ -205,8 +203,7 @@ impl Decider {
     pub fn prioritize<'n>(&self, pod: &Pod, nodes: &'n Candidates<'_>) -> Vec<HostPriority<'n>> {
         let known = self.state.wants(pod).ok();
         let Some((wants, snapshot)) = known.filter(|(wants, _)| !wants.is_settled()) else {
-            let equal = |host| HostPriority { host, score: 0 };
-            return nodes.names().map(equal).collect();
+            return nodes.equally_good();
         };
         let found: Vec<_> = nodes.names().map(|name| snapshot.node(name)).collect();
         let verdicts = self.verdicts(&wants, &found);
@@ -371,7 +368,7 @@ impl Decider {
         };
         count(&self.asked, open.len());
         count(&self.remembered, nodes.len().saturating_sub(open.len()));
-        for (at, verdict, stamp) in ask(claims, nodes, open) {
+        for (at, verdict, stamp) in ask(&self.spare, claims, nodes, open) {
             let entry = nodes.get(at).copied().flatten().map(|(_, entry)| entry);
             if let (Some(entry), Some(stamp)) = (entry, stamp) {
                 if known.len() <= entry.slot {
@@ -407,76 +404,6 @@ impl Decider {
 
 /// There was no time to ask.
 static LATE: LazyLock<Arc<Miss>> = LazyLock::new(|| Arc::new(Miss::Late));
-
-/// Asks the nodes at these places, shard by shard, on as many processors as it is worth. Of nodes for which
-/// there was no time nothing is said.
-fn ask(claims: &PodClaims, nodes: &[Option<Found<'_>>], mut open: Vec<usize>) -> Vec<Said> {
-    let found = |at: &usize| nodes.get(*at).copied().flatten();
-    let shard = |at: &usize| found(at).map(|(shard, _)| Arc::as_ptr(shard));
-    open.sort_by_key(shard);
-    let parts: Vec<&[usize]> = open.chunk_by(|a, b| shard(a) == shard(b)).collect();
-    let claims: Vec<&ResourceClaim> = claims.pending.iter().map(|claim| &**claim).collect();
-    let budget = budget();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut said = Vec::new();
-        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let nodes = part.iter().filter_map(|at| Some((*at, found(at)?)));
-            ask_shard(&claims, nodes, budget, &mut said);
-        }
-        said
-    };
-    let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = threads.min(open.len() / WORTH_A_THREAD);
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut said = work();
-        for other in others {
-            said.extend(other.join().unwrap_or_default());
-        }
-        said
-    })
-}
-
-/// Asks nodes of one shard.
-fn ask_shard<'s>(
-    claims: &[&ResourceClaim],
-    mut nodes: impl Iterator<Item = (usize, Found<'s>)>,
-    budget: Budget,
-    said: &mut Vec<Said>,
-) {
-    let Some(first) = nodes.next() else { return };
-    let (_, (shard, _)) = first;
-    let placement = shard.placement();
-    let prepared = placement.allocator().prepare(shard.in_use());
-    let plan = prepared.plan(claims);
-    for (at, (shard, entry)) in std::iter::once(first).chain(nodes) {
-        let decision = placement.place_planned(&plan, &entry.node, budget);
-        if let Some(AllocateError::Deadline { .. }) = decision.failure {
-            continue;
-        }
-        let verdict = match (&decision.allocation, &decision.failure) {
-            (Some(_), _) => Verdict::Fits {
-                score: decision.score,
-                free: entry.free(),
-            },
-            (None, Some(AllocateError::Fatal(why))) => Verdict::Wrong(why.as_str().into()),
-            (None, _) => {
-                let allocator = placement.allocator();
-                let miss = Miss::of(&plan, allocator, &entry.node, &decision);
-                Verdict::Misses(Arc::new(miss))
-            }
-        };
-        let holds = !decision.consultations.iter().any(|asked| {
-            let answer = &asked.answer;
-            matches!(
-                answer,
-                Answer::Failed(CallError::Timeout { .. } | CallError::Busy)
-            )
-        });
-        said.push((at, verdict, holds.then(|| shard.stamp(entry))));
-    }
-}
 
 fn budget() -> Budget {
     Budget {

@@ -3,7 +3,7 @@
 //! A body is bounded in size and time, and whatever is in it, the answer is one: what cannot be read is
 //! told in the answer's own `Error`, where the verb has one, for the scheduler shows that to the user and
 //! not the body of a failed request. Deciding is work, not waiting, so it is done aside from the threads
-//! that serve, by as many at a time as there are processors.
+//! that serve, for as many questions at a time as there are processors.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -194,10 +194,7 @@ impl Service {
         let _span = info_span!("prioritize", pod = pod.full_name(), nodes = count).entered();
         match self.mode.concerns(&pod) {
             true => self.decider.prioritize(&pod, nodes),
-            false => {
-                let equal = |host| HostPriority { host, score: 0 };
-                nodes.names().map(equal).collect()
-            }
+            false => nodes.equally_good(),
         }
     }
 
@@ -231,10 +228,12 @@ async fn filter(Shared(service): Shared<Arc<Service>>, body: Body) -> Response {
             Ok(args) => service.filter(args),
             Err(error) => FilterResult::error(error),
         };
-        let outcome = match &result {
-            result if !result.error.is_empty() => "error",
-            result if result.is_none() => "none",
-            _ => "nodes",
+        let outcome = if !result.error.is_empty() {
+            "error"
+        } else if result.lets_nobody_pass() {
+            "none"
+        } else {
+            "nodes"
         };
         (outcome, json(&result))
     };

@@ -117,6 +117,13 @@ impl<'a> Candidates<'a> {
         self.names.iter().map(AsRef::as_ref)
     }
 
+    /// The answer to Prioritize that prefers none.
+    #[must_use]
+    pub fn equally_good(&self) -> Vec<HostPriority<'_>> {
+        let equal = |host| HostPriority { host, score: 0 };
+        self.names().map(equal).collect()
+    }
+
     /// The answer to Filter that lets a node pass unless `refused` says why not, in the form in which the
     /// nodes came.
     #[must_use]
@@ -181,7 +188,7 @@ pub struct FilterResult<'a> {
 impl FilterResult<'_> {
     /// Whether something was decided, and no node passes.
     #[must_use]
-    pub fn is_none(&self) -> bool {
+    pub fn lets_nobody_pass(&self) -> bool {
         let none_passed = match (&self.nodes, &self.node_names) {
             (Some(nodes), _) => nodes.items.is_empty(),
             (_, Some(names)) => names.is_empty(),
@@ -196,7 +203,7 @@ impl FilterResult<'_> {
         let refused = self.failed_nodes.keys();
         let refused = refused.chain(self.failed_and_unresolvable_nodes.keys());
         let names = refused.map(|name| name.as_ref().to_owned());
-        self.is_none().then(|| names.collect())
+        self.lets_nobody_pass().then(|| names.collect())
     }
 
     /// Nothing could be decided.

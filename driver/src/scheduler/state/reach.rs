@@ -37,7 +37,12 @@ impl Reach {
     fn add(&mut self, all: Option<bool>, name: Option<&String>, selector: Option<&NodeSelector>) {
         self.all |= all == Some(true);
         self.names.extend(name.cloned());
-        self.selectors.extend(selector.map(NodeTerms::lenient));
+        if let Some(selector) = selector {
+            let terms = NodeTerms::lenient(selector);
+            // Whoever cannot read it can decide for no node.
+            self.all |= terms.first_error().is_some();
+            self.selectors.push(terms);
+        }
     }
 
     pub(super) fn includes(&self, node: &Node) -> bool {

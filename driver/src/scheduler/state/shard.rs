@@ -50,13 +50,15 @@ pub struct Shard {
     placement: OnceLock<Arc<Placement>>,
 }
 
-/// A node, and how often something changed that concerns it alone.
+/// A node, and when something last changed that concerns it.
 #[derive(Debug, Clone)]
 pub struct NodeEntry {
     /// Its name and labels.
     pub node: Arc<Node>,
     /// The extended resources that its device plugins offer.
     pub offers: Arc<BTreeSet<String>>,
+    /// The number of that change. A new node's is newer than all before, so no two nodes that had one slot had
+    /// one generation.
     pub(super) generation: u64,
     /// Which of the nodes it is: a small number, which another one gets when it is gone.
     pub slot: usize,

@@ -200,6 +200,61 @@ fn what_changes_about_a_racks_devices_concerns_the_nodes_of_that_rack() {
 }
 
 #[test]
+fn a_pool_that_cannot_be_read_spoils_no_verdict_for_longer_than_it_is_there() {
+    let state = cluster(2, 1);
+    let decider = Decider::new(Arc::clone(&state));
+    state.observe(claim("a", 1, 1));
+    let pod = pod("p", "a");
+    assert_eq!(passed(filter(&decider, &pod, 2)).len(), 2);
+    let mut rack = slice("rack", 2);
+    rack.spec.node_name = None;
+    rack.spec.node_selector = serde_json::from_value(json!({"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "rack", "operator": "Gt", "values": ["abc"]}]}]}))
+    .unwrap();
+    state.set_slice("rack", Some(rack));
+    assert_ne!(filter(&decider, &pod, 2).error, "");
+    state.set_slice("rack", None);
+    assert_eq!(passed(filter(&decider, &pod, 2)).len(), 2);
+}
+
+#[test]
+fn many_nodes_are_told_apart_in_whatever_order_they_come() {
+    const NODES: usize = 400;
+    let state = cluster(NODES, 2);
+    let decider = Decider::new(Arc::clone(&state));
+    state.observe(claim("a", 1, 2));
+    for n in (0..NODES).step_by(3) {
+        let claim = format!("has-{n}");
+        state.observe(holding(&claim, 2, &format!("node-{n}"), &["gpu-0"], None));
+    }
+    // All of them, as 7 and their number have no divisor in common.
+    let order = (0..NODES).map(|n| n * 7 % NODES);
+    let names: Vec<_> = order.clone().map(|n| format!("node-{n}").into()).collect();
+    let nodes = Candidates::of(None, Some(names)).unwrap();
+    let result = decider.filter(&pod("p", "a"), nodes);
+    assert_eq!(
+        result.failed_and_unresolvable_nodes.len(),
+        NODES.div_ceil(3)
+    );
+    let free = order.filter(|n| n % 3 != 0).map(|n| format!("node-{n}"));
+    assert_eq!(passed(result), free.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_node_is_not_taken_for_the_one_that_is_gone() {
+    let state = cluster(2, 1);
+    let decider = Decider::new(Arc::clone(&state));
+    state.observe(claim("a", 1, 1));
+    let pod = pod("p", "a");
+    assert_eq!(passed(filter(&decider, &pod, 2)).len(), 2);
+    state.set_node("node-1", None, BTreeSet::new());
+    state.set_node("node-2", Some(BTreeMap::new()), BTreeSet::new());
+    let result = filter(&decider, &pod, 3);
+    assert_eq!(decider.counts(), (3, 2));
+    assert_eq!(passed(result), ["node-0"]);
+}
+
+#[test]
 fn a_device_is_taken_once_however_many_decide() {
     let state = cluster(1, 8);
     let decider = Decider::new(Arc::clone(&state));

@@ -26,13 +26,13 @@ pub async fn play(
 ) -> Result<Vec<String>, Failure> {
     let namespace = bed.fresh_namespace().await?;
     let all = before.into_iter().chain(read(scene, names)?);
-    let (mut pods, others): (Vec<_>, Vec<_>) = all.partition(|object| object["kind"] == "Pod");
+    let (mut pods, others): (Vec<_>, Vec<_>) = all.partition(|it| text(it, "/kind") == "Pod");
     apply(bed, &namespace, &others).await?;
     let api: Api<Pod> = Api::namespaced(bed.client(), &namespace);
     let mut waiting = Vec::new();
     for pod in &mut pods {
         runnable(pod, scheduler);
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let name = text(pod, "/metadata/name");
         apply(bed, &namespace, std::slice::from_ref(pod)).await?;
         let what = format!("{name} is bound or waits");
         let waits = until(SOON, &what, async || {
@@ -58,15 +58,14 @@ pub async fn play(
 
 /// The classes, templates and pods of a scene.
 fn read(scene: &str, names: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
-    let mut text = fs::read_to_string(example(&format!("scenes/{scene}")))?;
+    let mut read = fs::read_to_string(example(&format!("scenes/{scene}")))?;
     for (there, here) in names {
-        text = text.replace(there, here);
+        read = read.replace(there, here);
     }
     let mut objects = Vec::new();
-    for document in text.split("\n---\n") {
+    for document in read.split("\n---\n") {
         let object = supercargo_host::objects::plain(scene, document)?.value;
-        let kind = object["kind"].as_str().unwrap_or_default();
-        if ["DeviceClass", "ResourceClaimTemplate", "Pod"].contains(&kind) {
+        if ["DeviceClass", "ResourceClaimTemplate", "Pod"].contains(&text(&object, "/kind")) {
             objects.push(object);
         }
     }
@@ -75,9 +74,20 @@ fn read(scene: &str, names: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
 
 /// A pod of a scene as one that runs here.
 fn runnable(pod: &mut Value, scheduler: &str) {
-    let spec = &mut pod["spec"];
-    spec["schedulerName"] = json!(scheduler);
-    spec["terminationGracePeriodSeconds"] = json!(0);
-    spec["containers"][0]["image"] = json!("busybox:1.36");
-    spec["containers"][0]["command"] = json!(["sleep", "1000000"]);
+    for (object, field, value) in [
+        ("/spec", "schedulerName", json!(scheduler)),
+        ("/spec", "terminationGracePeriodSeconds", json!(0)),
+        ("/spec/containers/0", "image", json!("busybox:1.36")),
+        ("/spec/containers/0", "command", json!(["sleep", "1000000"])),
+    ] {
+        let object = pod.pointer_mut(object).and_then(Value::as_object_mut);
+        if let Some(object) = object {
+            object.insert(field.to_owned(), value);
+        }
+    }
+}
+
+fn text<'a>(object: &'a Value, place: &str) -> &'a str {
+    let text = object.pointer(place).and_then(Value::as_str);
+    text.unwrap_or_default()
 }

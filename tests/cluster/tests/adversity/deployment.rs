@@ -4,6 +4,8 @@
 //! own, on a node of its own, and they are rolled one after the other.
 
 use std::fs;
+use std::pin::pin;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, RollingUpdateDeployment};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -16,6 +18,7 @@ use supercargo_cluster::devices::example;
 use supercargo_cluster::harness::{Bed, Outcome};
 use supercargo_cluster::owning::{LOAD, SOON, bound, clear, load_nodes};
 use supercargo_cluster::{Node, free_ports, until_object, until_objects};
+use tokio::time::interval;
 
 use crate::fitted::fit;
 use crate::replicas::pods;
@@ -129,6 +132,7 @@ async fn rolled_out(deployments: &Api<Deployment>, name: &str) -> Outcome {
 
 pub(crate) async fn a_rolling_update_goes_through_while_pods_are_bound(bed: &Bed) -> Outcome {
     const PODS: usize = 240;
+    const BATCH: usize = 4;
     let scene = Scene::of(bed).await?;
     scene.site.guard(bed).await?;
     provide(bed, scene).await?;
@@ -153,16 +157,29 @@ pub(crate) async fn a_rolling_update_goes_through_while_pods_are_bound(bed: &Bed
 
     let leases: Api<Lease> = Api::namespaced(bed.client(), NAMESPACE);
     let mut leaders = Vec::new();
-    for (turn, name) in (1..).zip(&names) {
-        pods(bed, &namespace, PODS * (turn - 1) / 3..PODS * turn / 3).await?;
-        bound(bed, &namespace, PODS * (turn - 1) / 3 + 1).await?;
+    let mut made = 0;
+    for name in &names {
+        pods(bed, &namespace, made..made + BATCH).await?;
+        made += BATCH;
+        bound(bed, &namespace, made).await?;
         let lease = leases.get("supercargo-scheduler").await?;
         leaders.extend(lease.spec.and_then(|spec| spec.holder_identity));
         let restart = ["rollout", "restart", "deployment", name, "-n", NAMESPACE];
         bed.kubectl().run(&restart).await?;
-        rolled_out(&deployments, name).await?;
+        // Pods keep coming until it is through.
+        let mut rolled = pin!(rolled_out(&deployments, name));
+        let mut pace = interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                done = &mut rolled => break done?,
+                _ = pace.tick(), if made + BATCH < PODS => {
+                    pods(bed, &namespace, made..made + BATCH).await?;
+                    made += BATCH;
+                }
+            }
+        }
     }
-    pods(bed, &namespace, PODS * 2 / 3..PODS).await?;
+    pods(bed, &namespace, made..PODS).await?;
     bound(bed, &namespace, PODS).await?;
     nothing_is_wrong(bed).await?;
     // Whoever led was replaced.
@@ -184,5 +201,11 @@ pub(crate) async fn a_rolling_update_goes_through_while_pods_are_bound(bed: &Bed
         pods.is_empty().then_some(())
     })
     .await?;
+    let provided = [
+        "configmap/supercargo-policies",
+        "secret/supercargo-scheduler-tls",
+    ];
+    let delete = [&["delete", "-n", NAMESPACE][..], &provided].concat();
+    bed.kubectl().run(&delete).await?;
     Ok(())
 }

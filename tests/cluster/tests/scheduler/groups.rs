@@ -31,7 +31,7 @@ pub(crate) async fn a_whole_nvlink_group_is_left_for_the_pod_that_needs_it(bed: 
     let extender = site.own_of(bed, &[LOAD]).await?;
     let before = from_before(bed).await?;
     let waiting = play(bed, "nvlink.yaml", &[], "default-scheduler", before).await?;
-    // Each node has four GPUs for it, or more, and wherever the others went, none has them in one group.
+    // Some node has four GPUs left or more, and wherever the others went, none has them in one group.
     assert!(waiting.contains(&"pretrain-1".to_owned()), "{waiting:?}");
 
     drop(extender);
