@@ -334,7 +334,7 @@ async fn serve(options: &Options) -> Result<(), SchedulerError> {
         let (decider, conditions) = (Arc::clone(&decider), Arc::clone(&conditions));
         move |changes: &[Change]| {
             told(changes);
-            decider.names_matter(policies.ask_for_names());
+            decider.tell_apart_by(policies.told_apart_by());
             state.set_policies(policies.placement(Arc::clone(&none)));
             conditions.policies_read.store(true, Ordering::Relaxed);
         }

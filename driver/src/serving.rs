@@ -168,6 +168,18 @@ pub struct Condition {
     pub counts: CountsSnapshot,
 }
 
+/// What of claims makes a difference to policies or rules, besides their specs: claims that are alike in it are
+/// placed alike.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToldApartBy {
+    /// The name.
+    pub name: bool,
+    /// The namespace.
+    pub namespace: bool,
+    /// The labels.
+    pub labels: bool,
+}
+
 /// The policies of this node.
 #[derive(Debug)]
 pub struct Policies {
@@ -285,12 +297,22 @@ impl Policies {
         }
     }
 
-    /// Whether a policy wants to know the names of claims, so that no two claims are alike to it.
+    /// What of claims, besides their specs, some policy wants to know or some rule goes by.
     #[must_use]
-    pub fn ask_for_names(&self) -> bool {
+    pub fn told_apart_by(&self) -> ToldApartBy {
         let names = self.registry.names();
-        let mut serving = names.iter().filter_map(|name| self.registry.get(name));
-        serving.any(|policy| policy.description().interests.claim_name)
+        let serving = names.iter().filter_map(|name| self.registry.get(name));
+        let mut by = ToldApartBy::default();
+        for policy in serving {
+            let interests = &policy.description().interests;
+            by.name |= interests.claim_name;
+            by.namespace |= interests.namespace;
+        }
+        for rule in &self.table().configuration.rules {
+            by.namespace |= !rule.namespaces.is_empty();
+            by.labels |= !rule.claim_labels.is_empty();
+        }
+        by
     }
 
     /// The policy of a name, as it serves now.

@@ -59,8 +59,8 @@ Examples:
   Beside the in-tree plugin, outside a cluster
     supercargo scheduler --mode coexist --kubeconfig ~/.kube/config --config config.yaml
 
-  In a cluster
-    kubectl apply -f examples/scheduler/own
+  In a cluster: step by step in examples/scheduler/README.md
+    supercargo scheduler --mode own --driver gpu.nvidia.com --config config.yaml
 
 Exit status: 0 told to end (SIGTERM, SIGINT) and everything finished, 1 could not go on, \
 2 bad flags, configuration or certificates.";

@@ -10,7 +10,7 @@ mod ask;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ use super::miss::{self, Miss};
 use super::pod::Pod;
 use super::state::{Found, PodClaims, Stamp, State, Wait, Wants};
 use super::wire::{Candidates, FilterResult, HostPriority, MOST, Refused};
+use crate::serving::ToldApartBy;
 
 /// How many kinds of claims verdicts are kept of.
 const KINDS: usize = 64;
@@ -64,8 +65,8 @@ type Known = Vec<Option<(Stamp, Verdict)>>;
 pub struct Decider {
     state: Arc<State>,
     known: Mutex<LruCache<String, Arc<Mutex<Known>>>>,
-    /// Whether any policy is told the names of claims, so that no two claims are alike.
-    names: AtomicBool,
+    /// What of claims is looked at besides their specs.
+    apart: Mutex<ToldApartBy>,
     spare: Spare,
     asked: AtomicU64,
     remembered: AtomicU64,
@@ -105,16 +106,16 @@ impl Decider {
             known: Mutex::new(LruCache::new(
                 NonZeroUsize::new(KINDS).unwrap_or(NonZeroUsize::MIN),
             )),
-            names: AtomicBool::new(false),
+            apart: Mutex::default(),
             spare: Spare::new(),
             asked: AtomicU64::new(0),
             remembered: AtomicU64::new(0),
         }
     }
 
-    /// Whether some policy is told the names of claims.
-    pub fn names_matter(&self, matter: bool) {
-        self.names.store(matter, Ordering::Relaxed);
+    /// Policies and rules tell claims apart by this.
+    pub fn tell_apart_by(&self, what: ToldApartBy) {
+        *self.apart.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     /// How many nodes were asked, and how many verdicts were known.
@@ -387,15 +388,15 @@ impl Decider {
 
     /// What is known of claims like these.
     fn known_of(&self, pending: &[Arc<ResourceClaim>]) -> Arc<Mutex<Known>> {
-        let names = self.names.load(Ordering::Relaxed);
-        let kinds: Vec<_> = pending
-            .iter()
-            .map(|claim| {
-                let metadata = &claim.metadata;
-                let name = names.then_some(&metadata.name);
-                json!([claim.spec, metadata.namespace, metadata.labels, name])
-            })
-            .collect();
+        let apart = *self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = |claim: &Arc<ResourceClaim>| {
+            let metadata = &claim.metadata;
+            let name = apart.name.then_some(&metadata.name);
+            let namespace = apart.namespace.then_some(&metadata.namespace);
+            let labels = apart.labels.then_some(&metadata.labels);
+            json!([claim.spec, name, namespace, labels])
+        };
+        let kinds: Vec<_> = pending.iter().map(kind).collect();
         let kind = json!(kinds).to_string();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.get_or_insert(kind, Arc::default))

@@ -1,5 +1,5 @@
 //! The rules of scheduling with devices, on a real scheduler: extended resources, preemption, devices that get
-//! ready late, admin access, shared claims, claims that are still to be made, and MIG.
+//! ready late, admin access, shared claims, several claims, claims that are still to be made, and MIG.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 use std::error::Error;
@@ -16,11 +16,14 @@ mod extended;
 mod packing;
 #[path = "scheduler_rules/preemption.rs"]
 mod preemption;
+#[path = "scheduler_rules/several.rs"]
+mod several;
 
 use claims::*;
 use extended::*;
 use packing::*;
 use preemption::*;
+use several::*;
 
 tests! {
     options();
@@ -34,6 +37,8 @@ tests! {
     a_shared_claim_keeps_its_pods_together_and_takes_256_of_them,
     a_pod_whose_claim_is_not_made_yet_waits_and_goes_on_when_it_is,
     partitions_are_packed_so_that_a_large_one_still_fits,
+    a_crash_between_two_claims_of_a_pod_is_healed,
+    where_the_binding_is_refused_all_claims_are_released,
 }
 
 /// One node with eight GPUs in two NVLink groups, and one with two GPUs to be partitioned.

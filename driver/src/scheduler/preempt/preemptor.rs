@@ -152,7 +152,11 @@ impl Preemptor {
         let now = (self.binder)
             .read_pod(&pod.namespace, &pod.name, &pod.uid)
             .await?;
-        if now.is_none_or(|now| now.is_bound() || now.over) {
+        // Whoever asked may have told more of it than is true.
+        let as_told = |now: &Pod| {
+            now.scheduler == pod.scheduler && now.priority >= pod.priority && now.may_preempt
+        };
+        if !now.is_some_and(|now| !now.is_bound() && !now.over && as_told(&now)) {
             return Ok(());
         }
         let uids = victims.pods.iter().map(|pod| pod.uid.clone()).collect();

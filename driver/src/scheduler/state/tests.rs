@@ -6,7 +6,7 @@ use super::*;
 use crate::scheduler::decide::Decider;
 use crate::scheduler::pod::{Pod, PodObject};
 use crate::scheduler::wire::{Candidates, FilterResult, MetaPod, MetaVictims};
-use crate::serving::{Origin, Policies};
+use crate::serving::{Origin, Policies, ToldApartBy};
 
 /// A cluster of so many nodes with `devices` GPUs each, and nothing in use.
 pub(in crate::scheduler) fn cluster(nodes: usize, devices: usize) -> Arc<State> {
@@ -152,6 +152,26 @@ fn only_what_changed_is_asked_again() {
     state.set_node("node-8", Some(BTreeMap::new()), BTreeSet::new());
     passed(filter(&decider, &pod("q", "b"), 100));
     assert_eq!(decider.counts(), (101, 199));
+}
+
+#[test]
+fn claims_are_told_apart_by_what_policies_and_rules_look_at() {
+    let state = cluster(10, 2);
+    let decider = Decider::new(Arc::clone(&state));
+    let mut gold = claim("gold", 1, 1);
+    gold.metadata.labels = Some(BTreeMap::from([("tier".to_owned(), "gold".to_owned())]));
+    state.observe(claim("a", 1, 1));
+    state.observe(gold);
+    passed(filter(&decider, &pod("p", "a"), 10));
+    passed(filter(&decider, &pod("q", "gold"), 10));
+    assert_eq!(decider.counts(), (10, 10));
+    decider.tell_apart_by(ToldApartBy {
+        labels: true,
+        ..ToldApartBy::default()
+    });
+    passed(filter(&decider, &pod("p", "a"), 10));
+    passed(filter(&decider, &pod("q", "gold"), 10));
+    assert_eq!(decider.counts(), (20, 20));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use supercargo_cluster::until;
 
 use crate::audit::{Right, given, requests};
 use crate::certificates::flags;
-use crate::scene::{Scene, apply_example};
+use crate::scene::{Scene, apply_example, without_deployments};
 use crate::service::Service;
 
 /// A group of GPUs is not to be left for a claim that fits into none.
@@ -57,6 +57,8 @@ pub(crate) async fn co_existing_mode_vetoes_and_ranks_and_writes_nothing(bed: &B
             .await?;
     }
     apply_example(bed, "coexist/rbac.yaml").await?;
+    apply_example(bed, "coexist/deployment.yaml").await?;
+    without_deployments(bed).await?;
     let outcome = vetoes_and_ranks(bed, scene).await;
     // What other tests need.
     apply_example(bed, "own/rbac.yaml").await?;

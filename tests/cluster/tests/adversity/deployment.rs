@@ -30,7 +30,7 @@ use crate::{Failure, nothing_is_wrong};
 async fn provide(bed: &Bed, scene: &Scene) -> Outcome {
     let from =
         |name: &str, path: &std::path::Path| format!("--from-file={name}={}", path.display());
-    let config = from("config.yaml", &scene.site.policies.join("config.yaml"));
+    let config = from("config.yaml", &example("scheduler/config.yaml"));
     let kubectl = bed.kubectl();
     let configured = ["create", "configmap", "supercargo-policies", &config];
     kubectl
@@ -148,6 +148,10 @@ pub(crate) async fn a_rolling_update_goes_through_while_pods_are_bound(bed: &Bed
     }
     for name in &names {
         rolled_out(&deployments, name).await?;
+        let log = ["logs", "-n", NAMESPACE, &format!("deployment/{name}")];
+        let log = bed.kubectl().run(&log).await?;
+        assert!(log.contains("policy nvlink-groups serves"), "{log}");
+        assert!(log.contains("policy mig-packing serves"), "{log}");
     }
     let service = Service::start(replicas).await?;
     let tls = Some(&*scene.tls);

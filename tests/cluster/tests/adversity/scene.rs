@@ -41,10 +41,10 @@ impl Scene {
 
     async fn set(bed: &Bed) -> Result<Self, Failure> {
         let site = Site::of(bed).await?;
-        apply_example(bed, "own/deployment.yaml").await?;
-        // Its pods have no image here, nor a scheduler.
-        let deployments = ["delete", "deployments", "--all", "--namespace", NAMESPACE];
-        bed.kubectl().run(&deployments).await?;
+        for file in ["own/flowschema.yaml", "own/deployment.yaml"] {
+            apply_example(bed, file).await?;
+        }
+        without_deployments(bed).await?;
         let node = bed.nodes().first().ok_or("no node")?;
         let scheduler = bed
             .kubeconfig_of_account(NAMESPACE, SCHEDULER, node)
@@ -176,5 +176,12 @@ pub(crate) async fn apply_example(bed: &Bed, file: &str) -> Outcome {
     let file = file.display().to_string();
     let strictly = ["apply", "--server-side", "--validate=strict", "-f", &file];
     bed.kubectl().run(&strictly).await?;
+    Ok(())
+}
+
+/// Takes away what a manifest deploys: its pods have no image here, nor a scheduler.
+pub(crate) async fn without_deployments(bed: &Bed) -> Outcome {
+    let deployments = ["delete", "deployments", "--all", "--namespace", NAMESPACE];
+    bed.kubectl().run(&deployments).await?;
     Ok(())
 }

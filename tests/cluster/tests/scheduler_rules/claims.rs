@@ -24,7 +24,7 @@ async fn says(bed: &Bed, namespace: &str, pod: &str, what: &str) -> Result<(), C
     .await
 }
 
-async fn is_bound(bed: &Bed, namespace: &str, name: &str) -> Result<Pod, ClusterError> {
+pub(crate) async fn is_bound(bed: &Bed, namespace: &str, name: &str) -> Result<Pod, ClusterError> {
     let pods: Api<Pod> = Api::namespaced(bed.client(), namespace);
     until_object(&pods, name, SOON, &format!("{name} is bound"), |pod| {
         let pod = pod?;
