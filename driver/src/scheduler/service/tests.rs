@@ -9,11 +9,15 @@ use tokio::sync::watch;
 
 use crate::scheduler::guard::Guarded;
 use crate::scheduler::leader::Leadership;
-use crate::scheduler::state::tests::{claim, cluster, pod_object};
+use crate::scheduler::state::Kind;
+use crate::scheduler::state::tests::{being_read, claim, cluster, pod_object};
 use crate::serving::{Origin, Policies};
 
 fn service(mode: Mode) -> Router {
-    let state = cluster(3, 2);
+    service_over(cluster(3, 2), mode)
+}
+
+fn service_over(state: Arc<State>, mode: Mode) -> Router {
     state.observe(claim("c", 1, 1));
     let decider = Arc::new(Decider::new(Arc::clone(&state)));
     let options = EngineOptions {
@@ -96,6 +100,30 @@ async fn co_existing_mode_decides_for_everybody_and_binds_nobody() {
             .unwrap()
             .contains("remove bindVerb")
     );
+}
+
+#[tokio::test]
+async fn nothing_is_decided_before_the_cluster_is_read() {
+    let state = being_read(3, 2);
+    let router = service_over(Arc::clone(&state), Mode::Coexist);
+    let body = json!({"Pod": pod_object("p", "c"), "NodeNames": ["node-0"]});
+    for kind in Kind::ALL {
+        let result = answer(&router, "filter", body.clone()).await;
+        let error = result["Error"].as_str().unwrap();
+        assert!(error.contains(kind.as_str()), "{error}");
+        state.synced(kind);
+    }
+    let result = answer(&router, "filter", body).await;
+    assert_eq!(result["NodeNames"], json!(["node-0"]));
+}
+
+#[tokio::test]
+async fn a_body_may_be_so_large_and_no_larger() {
+    let large = vec![b' '; BODY + 1];
+    let (status, body) = ask(&own(), "prioritize", large).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let said = String::from_utf8(body).unwrap();
+    assert!(said.contains("length limit exceeded"), "{said}");
 }
 
 #[tokio::test]

@@ -10,6 +10,13 @@ use crate::serving::{Origin, Policies, ToldApartBy};
 
 /// A cluster of so many nodes with `devices` GPUs each, and nothing in use.
 pub(in crate::scheduler) fn cluster(nodes: usize, devices: usize) -> Arc<State> {
+    let state = being_read(nodes, devices);
+    Kind::ALL.into_iter().for_each(|kind| state.synced(kind));
+    state
+}
+
+/// The same, and there may be more of everything.
+pub(in crate::scheduler) fn being_read(nodes: usize, devices: usize) -> Arc<State> {
     let options = EngineOptions {
         concurrency: 1,
         ..EngineOptions::default()
@@ -33,9 +40,6 @@ pub(in crate::scheduler) fn cluster(nodes: usize, devices: usize) -> Arc<State> 
         let name = format!("node-{n}");
         state.set_node(&name, Some(BTreeMap::new()), BTreeSet::new());
         state.set_slice(&format!("slice-{n}"), Some(slice(&name, devices)));
-    }
-    for kind in Kind::ALL {
-        state.synced(kind);
     }
     Arc::new(state)
 }
