@@ -36,6 +36,9 @@ pub const GROUP: &str = "resource.k8s.io";
 /// How long a request may take: well under the 45 seconds that the kubelet gives a driver.
 const REQUEST: Duration = Duration::from_secs(10);
 
+/// How many objects of a long list are read in one request.
+const PAGE: u32 = 1000;
+
 /// A version of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
@@ -348,18 +351,27 @@ impl ResourceApi {
         .await
     }
 
-    /// All claims, as the API server has them at this moment.
+    /// All claims, as the API server has them at this moment, read in pages.
     pub async fn list_claims(&self) -> Result<Vec<ResourceClaim>, ApiError> {
         let operation = Operation::new("list", GROUP, "resourceclaims");
-        let (version, list) = self
-            .request(operation, async |version| {
-                let claims: Api<DynamicObject> =
-                    Api::all_with(self.client.clone(), &version.claims());
-                Ok((version, claims.list(&ListParams::default()).await?))
-            })
-            .await?;
-        let claims = list.items.into_iter();
-        claims.map(|claim| version.read_claim(claim)).collect()
+        let mut claims = Vec::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let (version, list) = self
+                .request(operation, async |version| {
+                    let claims: Api<DynamicObject> =
+                        Api::all_with(self.client.clone(), &version.claims());
+                    Ok((version, claims.list(&page).await?))
+                })
+                .await?;
+            for claim in list.items {
+                claims.push(version.read_claim(claim)?);
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(claims),
+            }
+        }
     }
 
     fn claims(&self, version: Version, namespace: &str) -> Api<DynamicObject> {

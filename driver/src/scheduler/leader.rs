@@ -170,8 +170,9 @@ pub async fn run(
 ) {
     let leases: Api<Lease> = Api::namespaced(api.client().clone(), &election.namespace);
     let mut seen: Option<Seen> = None;
-    // The guard under which it leads.
-    let mut leads: Option<Guarded> = None;
+    let mut leads = false;
+    // Since when it has the Lease for which it knows what the one before wrote, and under which guard.
+    let mut caught_up = None;
     let mut stop = std::pin::pin!(stop);
     let mut turns = tokio::time::interval(election.duration / 8);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -183,37 +184,51 @@ pub async fn run(
         let guarded = leadership.guarded();
         if !guarded.now {
             // The Lease runs out by itself, and until then nobody else has it.
-            leads = None;
+            (leads, caught_up) = (false, None);
             leadership.follow(Leader::Unknown);
             continue;
         }
         let begun = Instant::now();
-        match turn(&election, &leases, &mut seen).await {
-            Ok(Leader::Here) => {
-                // Who was stopped for longer than that may have been replaced, and has been asleep.
-                if leads != Some(guarded) || !leadership.holds() {
+        let held = turn(&election, &leases, &mut seen).await;
+        // Who was stopped for longer than that may have been replaced, and has been asleep.
+        let lapsed = leads && !leadership.holds();
+        match held {
+            Ok(Held::Here { since }) => {
+                if lapsed {
+                    (leads, caught_up) = (false, None);
+                }
+                let term = Some((since, guarded));
+                if caught_up != term {
                     // Until it is known what the one before wrote last, nothing may be decided.
                     match catch_up(&api, &state).await {
-                        Ok(()) => tracing::info!(identity = election.identity, "leads"),
+                        Ok(()) => {
+                            // That may have taken longer than the Lease holds, so it is asked for anew.
+                            caught_up = term;
+                            turns.reset_immediately();
+                        }
                         Err(error) => {
                             tracing::warn!(%error, "has the Lease, but cannot list claims");
-                            continue;
                         }
                     }
+                    continue;
                 }
-                leads = Some(guarded);
+                if !leads {
+                    tracing::info!(identity = election.identity, "leads");
+                }
+                leads = true;
                 leadership.lead(begun.checked_add(election.duration / 3 * 2), guarded);
             }
-            Ok(other) => {
-                if leads.take().is_some() {
+            Ok(Held::Elsewhere(leader)) => {
+                if leads {
                     tracing::warn!("another process has the Lease now");
                 }
-                leadership.follow(other);
+                (leads, caught_up) = (false, None);
+                leadership.follow(leader);
             }
             Err(error) => {
                 tracing::warn!(%error, "the Lease cannot be read or renewed");
-                if leads.is_some() && !leadership.holds() {
-                    leads = None;
+                if lapsed {
+                    (leads, caught_up) = (false, None);
                     leadership.follow(Leader::Unknown);
                 }
             }
@@ -248,12 +263,20 @@ const fn operation(verb: &'static str) -> Operation {
     Operation::new(verb, "coordination.k8s.io", "leases")
 }
 
+/// Who has the Lease.
+enum Held {
+    /// This process, without a break since then.
+    Here { since: Option<MicroTime> },
+    /// Another one, or nobody.
+    Elsewhere(Leader),
+}
+
 /// Renews or takes the Lease if that may be done: who has it now.
 async fn turn(
     election: &Election,
     leases: &Api<Lease>,
     seen: &mut Option<Seen>,
-) -> Result<Leader, ApiError> {
+) -> Result<Held, ApiError> {
     let found = within(operation("get"), leases.get_opt(&election.name)).await?;
     let now = MicroTime(Timestamp::now());
     let Some(mut lease) = found else {
@@ -279,7 +302,7 @@ async fn turn(
                 let holds = spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
                 let holds = u64::try_from(holds.unwrap_or_default()).unwrap_or_default();
                 if known.at.elapsed() <= election.duration.max(Duration::from_secs(holds)) {
-                    return Ok(other);
+                    return Ok(Held::Elsewhere(other));
                 }
             }
             _ => {
@@ -287,7 +310,7 @@ async fn turn(
                     record,
                     at: Instant::now(),
                 });
-                return Ok(other);
+                return Ok(Held::Elsewhere(other));
             }
         }
     }
@@ -299,10 +322,12 @@ async fn turn(
     lost_or(within(operation("update"), replaced).await)
 }
 
-fn lost_or(written: Result<Lease, ApiError>) -> Result<Leader, ApiError> {
+fn lost_or(written: Result<Lease, ApiError>) -> Result<Held, ApiError> {
     match written {
-        Ok(_) => Ok(Leader::Here),
-        Err(ApiError::Conflict { .. }) => Ok(Leader::Unknown),
+        Ok(lease) => Ok(Held::Here {
+            since: lease.spec.and_then(|spec| spec.acquire_time),
+        }),
+        Err(ApiError::Conflict { .. }) => Ok(Held::Elsewhere(Leader::Unknown)),
         Err(error) => Err(error),
     }
 }
