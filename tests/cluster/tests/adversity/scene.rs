@@ -138,7 +138,7 @@ impl Scene {
             "own" => self.scheduler.clone(),
             _ => bed.kubeconfig_for("system:kube-scheduler", &[])?,
         };
-        configuration["clientConnection"] = json!({ "kubeconfig": kubeconfig });
+        configuration["clientConnection"]["kubeconfig"] = json!(kubeconfig);
         configuration["leaderElection"] = json!({ "leaderElect": false });
         let extender = &mut configuration["extenders"][0];
         match tls {
